@@ -1,0 +1,71 @@
+//! The kinds of rendered export an invoice can have.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A rendered export of an invoice; which of them exist depends on the provider's profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DocumentKind {
+    /// The invoice as a PDF.
+    Pdf,
+    /// One row per printed line.
+    Csv,
+    /// One row per charge.
+    DetailedCsv,
+    /// A page of HTML to read and print.
+    Print,
+}
+
+impl DocumentKind {
+    /// All kinds, in the order they are listed to people.
+    pub const ALL: [Self; 4] = [Self::Pdf, Self::Csv, Self::DetailedCsv, Self::Print];
+
+    /// Returns the kind's name, the same in SQL, JSON and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Csv => "csv",
+            Self::DetailedCsv => "detailed_csv",
+            Self::Print => "print",
+        }
+    }
+
+    /// Returns the media type (RFC 6838) with its character set.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+            Self::Csv | Self::DetailedCsv => "text/csv; charset=utf-8",
+            Self::Print => "text/html; charset=utf-8",
+        }
+    }
+
+    /// Returns the ending of a file of this kind, without the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Pdf => "pdf",
+            Self::Csv | Self::DetailedCsv => "csv",
+            Self::Print => "html",
+        }
+    }
+}
+
+impl fmt::Display for DocumentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Says that a text names no kind of document.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown document `{0}`; known: pdf, csv, detailed_csv, print")]
+pub struct UnknownDocumentKind(String);
+
+impl FromStr for DocumentKind {
+    type Err = UnknownDocumentKind;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| UnknownDocumentKind(text.to_owned()))
+    }
+}

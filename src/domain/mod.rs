@@ -1,0 +1,17 @@
+//! The rules of billing, without I/O: what an invoice is, how it is priced, where it may go next.
+//!
+//! Everything else depends on this module and this module depends on nothing of ours. A rule that code, database,
+//! documents and mails must all obey is written here once, named after the field's standard (FOCUS, ISO 4217, EN 16931).
+
+pub mod billing_period;
+pub mod charge;
+pub mod document;
+pub mod ids;
+pub mod invoice;
+pub mod invoice_event;
+pub mod invoice_status;
+pub mod language_tag;
+pub mod money;
+pub mod notification;
+pub mod numbering;
+pub mod pricing;

@@ -1,0 +1,3 @@
+//! The `billrunner` command.
+
+fn main() {}
