@@ -3,6 +3,10 @@
 //!
 //! The map of the building; arrows point down the list:
 //!
+//! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
+//! - [`store`]: all SQL.
 //! - [`domain`]: the rules, without I/O.
 
 pub mod domain;
+pub mod queue;
+pub mod store;

@@ -1,0 +1,367 @@
+//! The apalis [`Backend`] over one lane's stream, and the three tasks that do its I/O.
+//!
+//! `poll_next` only receives from a channel; Redis and Postgres are spoken to elsewhere, where their absence is waited
+//! out, because any error a backend returns would end the worker. The reader claims what it fetched before handing it
+//! on, the keeper renews leases and rescues what dead workers held, the acker removes what is settled, in batches.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis_core::{
+    backend::{Backend, BackendConfig, finalize::Ephemeral},
+    task::{Task, builder::TaskBuilder},
+    worker::context::WorkerContext,
+};
+use redis::aio::MultiplexedConnection;
+use sqlx::PgPool;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    backoff::Reconnect,
+    settle::{SettleLayer, Settled},
+    streams::{self, Message, Streams},
+};
+use crate::{
+    domain::ids::{JobId, WorkerId},
+    store::jobs::{self, ClaimedJob, Dispatch},
+};
+
+/// Outcomes written and entries removed in one go.
+const ACK_BATCH: usize = 512;
+/// Entries renewed in one command, and taken over in one round.
+const KEEPER_BATCH: usize = 100;
+
+/// A claimed job and the entry it came with.
+#[derive(Clone, Debug)]
+pub(super) struct Claimed {
+    pub entry_id: String,
+    pub job: ClaimedJob,
+}
+
+/// What the tasks of one lane share.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub name: String,
+    pub key: String,
+    pub consumer: String,
+    pub worker_id: WorkerId,
+    pub lease: Duration,
+    pub pool: PgPool,
+    pub streams: Streams,
+    pub leases: Leases,
+    pub redis_was_emptied: Arc<Notify>,
+    pub wake_dispatch: Arc<Notify>,
+    pub stop: CancellationToken,
+}
+
+/// The entries this worker holds in a lane.
+#[derive(Clone, Default)]
+pub(super) struct Leases(Arc<Mutex<HashMap<String, (JobId, i32)>>>);
+
+impl Leases {
+    fn add(&self, messages: &[Message]) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.extend(messages.iter().map(|message| (message.entry_id.clone(), (message.job, message.attempt))));
+    }
+
+    fn remove(&self, entry_ids: &[String]) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry_id in entry_ids {
+            held.remove(entry_id);
+        }
+    }
+
+    fn entry_ids(&self) -> Vec<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    fn holds(&self, entry_id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(entry_id)
+    }
+}
+
+/// Feeds one apalis worker from one lane.
+pub(super) struct StreamBackend {
+    jobs: mpsc::Receiver<Claimed>,
+    layer: SettleLayer,
+}
+
+impl StreamBackend {
+    pub fn new(jobs: mpsc::Receiver<Claimed>, layer: SettleLayer) -> Self {
+        Self { jobs, layer }
+    }
+}
+
+impl Backend for StreamBackend {
+    type Task = Task<Claimed>;
+    type Error = Infallible;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
+        self.jobs.poll_recv(cx).map(|job| job.map(|claimed| Ok(TaskBuilder::new(claimed).build())))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for StreamBackend {
+    type Args = Claimed;
+    type Id = String;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = SettleLayer;
+
+    fn config(&self) -> &() {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> SettleLayer {
+        self.layer.clone()
+    }
+}
+
+impl Lane {
+    /// Fetches and claims, as much as there is room for, until told to stop.
+    pub async fn read(self, jobs: mpsc::Sender<Claimed>) {
+        let mut redis = self.streams.connect_patiently().await;
+        let mut reconnect = Reconnect::new();
+        while !self.stop.is_cancelled() {
+            // Waiting for room before fetching keeps a busy worker from hoarding what another could run.
+            let room = tokio::select! {
+                permit = jobs.reserve() => match permit {
+                    Ok(permit) => { drop(permit); jobs.capacity().max(1) }
+                    Err(_) => return,
+                },
+                () = self.stop.cancelled() => return,
+            };
+            let entries = tokio::select! {
+                entries = streams::read(&mut redis, &self.key, &self.consumer, room) => entries,
+                () = self.stop.cancelled() => return,
+            };
+            match entries {
+                Ok(entries) => {
+                    reconnect = Reconnect::new();
+                    let messages = self.accept_messages(&mut redis, entries).await;
+                    for claimed in self.claim(&mut redis, messages).await {
+                        if jobs.send(claimed).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+                Err(error) if streams::is_group_missing(&error) => self.restore_group(&mut redis).await,
+                Err(error) => {
+                    tracing::warn!(lane = self.name, %error, "the reader lost redis");
+                    reconnect.pause().await;
+                    redis = self.streams.connect_patiently().await;
+                }
+            }
+        }
+    }
+
+    async fn restore_group(&self, redis: &mut MultiplexedConnection) {
+        match streams::create_group(redis, &self.key).await {
+            Ok(_) => self.redis_was_emptied.notify_one(),
+            Err(error) => tracing::warn!(lane = self.name, %error, "the group cannot be created"),
+        }
+    }
+
+    /// Decodes entries; one that is no message is removed and said, and stops nobody.
+    async fn accept_messages(
+        &self,
+        redis: &mut MultiplexedConnection,
+        entries: Vec<redis::streams::StreamId>,
+    ) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(entries.len());
+        let mut poison = Vec::new();
+        for entry in entries {
+            match streams::decode(entry) {
+                Ok(message) => messages.push(message),
+                Err(unreadable) => poison.push(unreadable.entry_id),
+            }
+        }
+        if !poison.is_empty() {
+            tracing::error!(lane = self.name, entries = ?poison, "entries that are no jobs were removed");
+            if let Err(error) = streams::remove(redis, &self.key, &poison).await {
+                tracing::warn!(lane = self.name, %error, "they could not be removed yet");
+            }
+        }
+        self.leases.add(&messages);
+        messages
+    }
+
+    /// Claims messages in the ledger; stale copies are removed and forgotten.
+    async fn claim(&self, redis: &mut MultiplexedConnection, messages: Vec<Message>) -> Vec<Claimed> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let wanted: Vec<(JobId, i32)> = messages.iter().map(|message| (message.job, message.attempt)).collect();
+        let mut reconnect = Reconnect::new();
+        let claimed = loop {
+            let outcome = async {
+                let mut connection = self.pool.acquire().await?;
+                jobs::claim(&mut connection, self.worker_id, &wanted).await
+            };
+            match outcome.await {
+                Ok(claimed) => break claimed,
+                Err(error) => tracing::warn!(lane = self.name, %error, "jobs wait to be claimed"),
+            }
+            tokio::select! {
+                () = reconnect.pause() => {}
+                () = self.stop.cancelled() => return Vec::new(),
+            }
+        };
+        let mut by_job: HashMap<JobId, ClaimedJob> = claimed.into_iter().map(|job| (job.id, job)).collect();
+        let mut jobs = Vec::with_capacity(by_job.len());
+        let mut stale = Vec::new();
+        for message in messages {
+            match by_job.remove(&message.job) {
+                Some(job) => jobs.push(Claimed { entry_id: message.entry_id, job }),
+                None => stale.push(message.entry_id),
+            }
+        }
+        if !stale.is_empty() {
+            if let Err(error) = streams::remove(redis, &self.key, &stale).await {
+                tracing::warn!(lane = self.name, %error, "stale copies could not be removed yet");
+            }
+            self.leases.remove(&stale);
+        }
+        jobs
+    }
+
+    /// Renews what this worker holds and rescues what others left, three times a lease.
+    pub async fn keep(self) {
+        let mut redis = self.streams.connect_patiently().await;
+        let mut connected_at = Instant::now();
+        if let Err(error) = streams::remove_idle_consumers(&mut redis, &self.key).await {
+            tracing::debug!(lane = self.name, %error, "no old consumers to remove");
+        }
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.lease / 3) => {}
+                () = self.stop.cancelled() => return,
+            }
+            // After Redis was away everybody's leases look old: others get the time to renew theirs first.
+            let may_rescue = connected_at.elapsed() >= self.lease;
+            match self.keep_once(&mut redis, may_rescue).await {
+                Ok(()) => {}
+                Err(KeepError::Redis(error)) if streams::is_group_missing(&error) => {
+                    self.restore_group(&mut redis).await
+                }
+                Err(KeepError::Redis(error)) => {
+                    tracing::warn!(lane = self.name, %error, "the keeper lost redis");
+                    redis = self.streams.connect_patiently().await;
+                    connected_at = Instant::now();
+                }
+                Err(KeepError::Postgres(error)) => tracing::warn!(lane = self.name, %error, "rescue waits"),
+            }
+        }
+    }
+
+    async fn keep_once(&self, redis: &mut MultiplexedConnection, may_rescue: bool) -> Result<(), KeepError> {
+        for entry_ids in self.leases.entry_ids().chunks(KEEPER_BATCH) {
+            streams::renew(redis, &self.key, &self.consumer, entry_ids).await?;
+        }
+        if !may_rescue {
+            return Ok(());
+        }
+        let entries = streams::take_over(redis, &self.key, &self.consumer, self.lease, KEEPER_BATCH).await?;
+        let left: Vec<Message> = entries
+            .into_iter()
+            .filter(|entry| !self.leases.holds(&entry.id))
+            .filter_map(|entry| streams::decode(entry).ok())
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let attempts: Vec<(JobId, i32)> = left.iter().map(|message| (message.job, message.attempt)).collect();
+        let mut connection = self.pool.acquire().await?;
+        let deaths = jobs::record_worker_deaths(&mut connection, &attempts).await?;
+        tracing::warn!(lane = self.name, entries = left.len(), deaths, "jobs of a vanished worker were rescued");
+        // What the dead worker had fetched but not started is still claimable: a fresh copy brings it to whoever is free.
+        let copies = self.copies(&left);
+        let entry_ids = self.streams.add(redis, &copies).await?;
+        jobs::record_stream_ids(&mut connection, &copies, &entry_ids).await?;
+        let old: Vec<String> = left.into_iter().map(|message| message.entry_id).collect();
+        streams::remove(redis, &self.key, &old).await?;
+        self.wake_dispatch.notify_one();
+        Ok(())
+    }
+
+    /// Sends what this worker still holds on to others, as fresh copies. Returns how many.
+    pub async fn hand_back(&self, redis: &mut MultiplexedConnection) -> redis::RedisResult<usize> {
+        let held = match streams::held(redis, &self.key, &self.consumer).await {
+            Err(error) if streams::is_group_missing(&error) => return Ok(0),
+            held => held?,
+        };
+        let messages: Vec<Message> = held.into_iter().filter_map(|entry| streams::decode(entry).ok()).collect();
+        if !messages.is_empty() {
+            self.streams.add(redis, &self.copies(&messages)).await?;
+            let old: Vec<String> = messages.iter().map(|message| message.entry_id.clone()).collect();
+            streams::remove(redis, &self.key, &old).await?;
+        }
+        streams::remove_consumer(redis, &self.key, &self.consumer).await?;
+        Ok(messages.len())
+    }
+
+    fn copies(&self, messages: &[Message]) -> Vec<Dispatch> {
+        let copy = |message: &Message| Dispatch { id: message.job, attempt: message.attempt, queue: self.name.clone() };
+        messages.iter().map(copy).collect()
+    }
+
+    /// Writes outcomes that stand alone and removes settled entries, until no handler is left to send any.
+    pub async fn acknowledge(self, mut settled: mpsc::UnboundedReceiver<Settled>) {
+        let mut redis = self.streams.connect_patiently().await;
+        let mut batch = Vec::with_capacity(ACK_BATCH);
+        while settled.recv_many(&mut batch, ACK_BATCH).await > 0 {
+            self.finish(batch.iter().filter_map(|settled| settled.finished.clone()).collect()).await;
+            let entry_ids: Vec<String> = batch.drain(..).map(|settled| settled.entry_id).collect();
+            let mut reconnect = Reconnect::new();
+            while let Err(error) = streams::remove(&mut redis, &self.key, &entry_ids).await {
+                tracing::warn!(lane = self.name, %error, "settled jobs wait to be removed from redis");
+                reconnect.pause().await;
+                redis = self.streams.connect_patiently().await;
+            }
+            self.leases.remove(&entry_ids);
+        }
+    }
+
+    async fn finish(&self, finished: Vec<(JobId, i32, String)>) {
+        if finished.is_empty() {
+            return;
+        }
+        let mut reconnect = Reconnect::new();
+        loop {
+            let written = async {
+                let mut connection = self.pool.acquire().await?;
+                jobs::finish(&mut connection, &finished).await
+            };
+            match written.await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(lane = self.name, %error, "outcomes wait to be recorded"),
+            }
+            reconnect.pause().await;
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error("redis: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("postgres: {0}")]
+    Postgres(#[from] sqlx::Error),
+}

@@ -1,0 +1,181 @@
+//! What a kind of job is: a payload, its constants, and what running it means.
+
+use std::{error::Error, fmt, future::Future, time::Duration};
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use super::attempt::{Attempt, Finished};
+use crate::{domain::ids::JobId, store::jobs::NewJob};
+
+/// A queue with its own concurrency, so that trouble in one holds up no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// Imports, bill runs and generation; generation has a lane per provider.
+    Billing,
+    /// Status changes.
+    Status,
+    /// Rendering.
+    Documents,
+    /// Notifications.
+    Mail,
+}
+
+impl Queue {
+    /// All queues.
+    pub const ALL: [Self; 4] = [Self::Billing, Self::Status, Self::Documents, Self::Mail];
+
+    /// Returns the queue's name, which is also that of its common lane.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Billing => "billing",
+            Self::Status => "status",
+            Self::Documents => "documents",
+            Self::Mail => "mail",
+        }
+    }
+}
+
+/// A kind of job: its payload is the implementing type, which holds ids and enums only.
+///
+/// Running twice must equal running once; each kind's module says what makes it so.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What handlers work with: pools, stores, mailer.
+    type Context: Clone + Send + Sync + 'static;
+    /// Name in the ledger and on the command line, such as `generate_invoice`.
+    const KIND: &'static str;
+    /// CloudEvents type at the doors, such as `billrunner.invoice.generate.v1`.
+    const EVENT_TYPE: &'static str;
+    /// Where it waits.
+    const QUEUE: Queue;
+    /// How long one attempt may take.
+    const TIMEOUT: Duration;
+    /// Failed attempts after which it is dead; with full jitter to 15 minutes, ten take about an hour.
+    const MAX_ATTEMPTS: i32 = 10;
+
+    /// Names the lane inside the queue, such as the provider; `None` is the common lane.
+    fn lane(&self) -> Option<&str> {
+        None
+    }
+
+    /// Does the work and proves it by completing the attempt.
+    fn run(self, context: Self::Context, attempt: Attempt) -> impl Future<Output = Result<Finished, JobError>> + Send;
+}
+
+/// Why an attempt did not finish its job. Said where the trouble arises; unsure means transient.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// No repetition helps: the job goes to the dead letters at once.
+    #[error("{0}")]
+    Permanent(#[source] Box<dyn Error + Send + Sync>),
+    /// Tried again with backoff, until the attempts are spent.
+    #[error("{0}")]
+    Transient(#[source] Box<dyn Error + Send + Sync>),
+    /// Not its time yet: runs later, and no attempt is counted.
+    #[error("not yet: {reason}")]
+    Snooze {
+        /// When to look again.
+        after: Duration,
+        /// What it waits for.
+        reason: String,
+    },
+    /// The attempt was taken away meanwhile; whoever holds the job now decides.
+    #[error("the attempt was superseded")]
+    Superseded,
+}
+
+impl JobError {
+    /// Marks an error as one that no repetition mends.
+    pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Permanent(error.into())
+    }
+
+    /// Marks an error as one that may pass.
+    pub fn transient(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Transient(error.into())
+    }
+
+    /// Returns the message with those of its causes, for the ledger.
+    pub fn full_message(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source().and_then(Error::source);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        message
+    }
+}
+
+impl From<sqlx::Error> for JobError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::transient(error)
+    }
+}
+
+/// The idempotency key of a request: who sends it, and the sender's own id for it.
+#[derive(Clone, Debug)]
+pub struct RequestId {
+    /// Such as `cli`, or a CloudEvents source.
+    pub source: String,
+    /// Unique within the source.
+    pub external_id: String,
+}
+
+impl RequestId {
+    /// Joins a source and the sender's id.
+    pub fn new(source: impl Into<String>, external_id: impl fmt::Display) -> Self {
+        Self { source: source.into(), external_id: external_id.to_string() }
+    }
+}
+
+/// What a sender may say about a job besides its payload.
+#[derive(Clone, Debug, Default)]
+pub struct JobOptions {
+    /// Not before.
+    pub run_at: Option<DateTime<Utc>>,
+    /// Higher goes first; 0 is normal.
+    pub priority: i16,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// The job that fans it out.
+    pub parent_id: Option<JobId>,
+}
+
+/// Turns a payload into the row that the ledger accepts.
+///
+/// # Errors
+/// When the payload does not serialize.
+pub(super) fn new_job<J: Job>(
+    job: &J,
+    lane: String,
+    request: RequestId,
+    requested_by: String,
+    options: JobOptions,
+) -> serde_json::Result<NewJob> {
+    let text = serde_json::to_string(job)?;
+    let mut hasher = Sha256::new();
+    hasher.update(J::KIND.as_bytes());
+    hasher.update([0]);
+    hasher.update(text.as_bytes());
+    Ok(NewJob {
+        id: JobId::new(),
+        kind: J::KIND,
+        queue: lane,
+        priority: options.priority,
+        payload: serde_json::from_str(&text)?,
+        payload_hash: hasher.finalize().into(),
+        source: request.source,
+        external_id: request.external_id,
+        parent_id: options.parent_id,
+        max_attempts: J::MAX_ATTEMPTS,
+        run_at: options.run_at,
+        traceparent: options.traceparent,
+        requested_by,
+    })
+}

@@ -1,0 +1,32 @@
+//! Jobs that are neither lost nor done twice: a ledger in Postgres, Redis Streams as the queue, apalis as the runtime.
+//!
+//! Postgres is the record: a job is accepted when its row is committed. Redis carries only `(job, attempt)` to blocked
+//! readers and may vanish at any moment. This module alone names apalis; handlers see [`Job`] and [`Attempt`].
+//!
+//! ```text
+//!  scheduled ──due──> dispatched ──claim──> running ──> done
+//!      ^                  │  ^                 ├──> scheduled   transient: backoff with full jitter; or snooze
+//!      └──Redis is down───┘  └── reconcile     ├──> dead        permanent, attempts spent, third worker death
+//!                                              └──> discarded   by an operator
+//! ```
+//!
+//! The attempt's number is a fencing token: dispatch raises it, the message carries it, every outcome must show it.
+
+mod attempt;
+mod backend;
+mod backoff;
+mod dispatch;
+mod intake;
+mod job;
+mod reconcile;
+mod registry;
+mod settle;
+mod streams;
+mod worker;
+
+pub use attempt::{Attempt, Effects, Finished};
+pub use intake::{Envelope, EnvelopeError};
+pub use job::{Job, JobError, JobOptions, Queue, RequestId};
+pub use registry::Registry;
+pub use streams::Streams;
+pub use worker::{Worker, WorkerSettings};

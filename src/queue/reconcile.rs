@@ -1,0 +1,95 @@
+//! Postgres against Redis: what Redis lost is sent again, what a vanished worker held runs again.
+//!
+//! A message sent twice is harmless: both carry the same attempt and only one is claimed.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::aio::MultiplexedConnection;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::{backoff::Reconnect, streams::Streams};
+use crate::store::jobs;
+
+/// Rows looked up in one round.
+const ROUND: i64 = 500;
+/// How long a job may be with Redis before somebody looks, and how long a worker may be silent.
+const AGE_SECS: f64 = 30.0;
+const EVERY: Duration = Duration::from_secs(10);
+/// Finished jobs deleted in one round.
+const PRUNE_ROUND: i64 = 1000;
+
+/// Reconciles until told to stop: every ten seconds, and at once when a reader found its group gone.
+pub(super) async fn run(
+    pool: PgPool,
+    streams: Streams,
+    redis_was_emptied: Arc<Notify>,
+    wake_dispatch: Arc<Notify>,
+    retention_days: i32,
+    stop: CancellationToken,
+) {
+    let mut redis = streams.connect_patiently().await;
+    loop {
+        let age = tokio::select! {
+            () = redis_was_emptied.notified() => 0.0,
+            () = tokio::time::sleep(EVERY) => AGE_SECS,
+            () = stop.cancelled() => return,
+        };
+        let mut reconnect = Reconnect::new();
+        while let Err(error) = round(&pool, &streams, &mut redis, age, retention_days).await {
+            tracing::warn!(%error, "reconciliation waits");
+            tokio::select! {
+                () = reconnect.pause() => redis = streams.connect_patiently().await,
+                () = stop.cancelled() => return,
+            }
+        }
+        wake_dispatch.notify_one();
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReconcileError {
+    #[error("postgres: {0}")]
+    Postgres(#[from] sqlx::Error),
+    #[error("redis: {0}")]
+    Redis(#[from] redis::RedisError),
+}
+
+async fn round(
+    pool: &PgPool,
+    streams: &Streams,
+    redis: &mut MultiplexedConnection,
+    age_seconds: f64,
+    retention_days: i32,
+) -> Result<(), ReconcileError> {
+    let mut connection = pool.acquire().await?;
+    loop {
+        let unchecked = jobs::take_unchecked(&mut connection, age_seconds, ROUND).await?;
+        let sent: Vec<_> = unchecked.iter().filter_map(|(dispatch, id)| Some((dispatch, id.as_deref()?))).collect();
+        let present = if sent.is_empty() { Vec::new() } else { streams.are_present(redis, &sent).await? };
+        let kept: std::collections::HashSet<_> =
+            sent.iter().zip(present).filter(|(_, present)| *present).map(|((dispatch, _), _)| dispatch.id).collect();
+        let lost: Vec<_> = unchecked
+            .iter()
+            .map(|(dispatch, _)| dispatch)
+            .filter(|dispatch| !kept.contains(&dispatch.id))
+            .cloned()
+            .collect();
+        if !lost.is_empty() {
+            tracing::warn!(count = lost.len(), "redis lost jobs; they are sent again");
+            let entry_ids = streams.add(redis, &lost).await?;
+            jobs::record_stream_ids(&mut connection, &lost, &entry_ids).await?;
+        }
+        if i64::try_from(unchecked.len()).unwrap_or(ROUND) < ROUND || age_seconds <= 0.0 && lost.is_empty() {
+            break;
+        }
+    }
+    let orphans = jobs::attempts_of_lost_workers(&mut connection, AGE_SECS, ROUND).await?;
+    if !orphans.is_empty() {
+        let count = jobs::record_worker_deaths(&mut connection, &orphans).await?;
+        tracing::warn!(count, "jobs of vanished workers run again");
+    }
+    jobs::prune(&mut connection, retention_days, PRUNE_ROUND).await?;
+    Ok(())
+}

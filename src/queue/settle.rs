@@ -1,0 +1,157 @@
+//! The outermost layer of a worker: it sees the verdict of handler, timeout and panic, and settles the attempt.
+//!
+//! This is the only place where a failure becomes retry, snooze or death, and Postgres the only place where it is kept.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis_core::{error::BoxDynError, task::Task};
+use futures::{FutureExt, future::BoxFuture};
+use sqlx::PgPool;
+use tokio::sync::{Notify, mpsc};
+use tower::{Layer, Service};
+use tracing::Instrument;
+
+use super::{
+    attempt::{Completion, Finished},
+    backend::Claimed,
+    backoff::{Reconnect, retry_after},
+    job::JobError,
+};
+use crate::{
+    domain::ids::JobId,
+    store::jobs::{self, NextStep},
+};
+
+/// An attempt that is over: its entry can go, once its outcome is written where that is still to do.
+pub(super) struct Settled {
+    pub entry_id: String,
+    pub finished: Option<(JobId, i32, String)>,
+}
+
+/// Wraps a lane's handler.
+#[derive(Clone)]
+pub(super) struct SettleLayer {
+    pub pool: PgPool,
+    pub settled: mpsc::UnboundedSender<Settled>,
+    pub wake_dispatch: Arc<Notify>,
+    pub retry_base: Duration,
+}
+
+impl<S> Layer<S> for SettleLayer {
+    type Service = Settle<S>;
+
+    fn layer(&self, inner: S) -> Settle<S> {
+        Settle { inner, layer: self.clone() }
+    }
+}
+
+/// See [`SettleLayer`].
+#[derive(Clone)]
+pub(super) struct Settle<S> {
+    inner: S,
+    layer: SettleLayer,
+}
+
+impl<S> Service<Task<Claimed>> for Settle<S>
+where
+    S: Service<Task<Claimed>, Response = Finished>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxDynError>,
+{
+    type Response = ();
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<(), BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: Task<Claimed>) -> Self::Future {
+        let claimed = task.args.clone();
+        let span = tracing::info_span!(
+            "attempt",
+            job_id = %claimed.job.id,
+            kind = claimed.job.kind,
+            attempt = claimed.job.attempt,
+            queue = claimed.job.queue,
+        );
+        let outcome = self.inner.call(task);
+        let layer = self.layer.clone();
+        async move {
+            let outcome = outcome.await.map_err(|error| to_job_error(error.into()));
+            let finished = match outcome {
+                Ok(Finished(Completion::Committed)) => {
+                    tracing::info!("done");
+                    None
+                }
+                Ok(Finished(Completion::Pending(message))) => {
+                    tracing::info!(message, "done without effects");
+                    Some((claimed.job.id, claimed.job.attempt, message))
+                }
+                Err(error) => {
+                    layer.record_failure(&claimed, &error).await;
+                    None
+                }
+            };
+            // The receiver outlives every handler, so this fails only while the process is being torn down.
+            let _ = layer.settled.send(Settled { entry_id: claimed.entry_id, finished });
+            Ok(())
+        }
+        .instrument(span)
+        .boxed()
+    }
+}
+
+impl SettleLayer {
+    async fn record_failure(&self, claimed: &Claimed, error: &JobError) {
+        let message = error.full_message();
+        let Some(next) = self.next_step(claimed, error) else {
+            tracing::warn!("superseded: another worker holds the job now");
+            return;
+        };
+        match next {
+            NextStep::Retry(seconds) => tracing::warn!(error = message, seconds, "failed, runs again"),
+            NextStep::Snooze(seconds) => tracing::info!(reason = message, seconds, "snoozed"),
+            NextStep::Die => tracing::error!(error = message, "failed for good"),
+        }
+        let mut reconnect = Reconnect::new();
+        loop {
+            let written = async {
+                let mut connection = self.pool.acquire().await?;
+                jobs::fail(&mut connection, claimed.job.id, claimed.job.attempt, next, &message).await
+            };
+            match written.await {
+                Ok(_) => break,
+                Err(error) => tracing::warn!(%error, "the failure waits to be recorded"),
+            }
+            reconnect.pause().await;
+        }
+        self.wake_dispatch.notify_one();
+    }
+
+    fn next_step(&self, claimed: &Claimed, error: &JobError) -> Option<NextStep> {
+        match error {
+            JobError::Permanent(_) => Some(NextStep::Die),
+            JobError::Transient(_) if claimed.job.failed_attempts + 1 >= claimed.job.max_attempts => {
+                Some(NextStep::Die)
+            }
+            JobError::Transient(_) => {
+                Some(NextStep::Retry(retry_after(self.retry_base, claimed.job.failed_attempts).as_secs_f64()))
+            }
+            JobError::Snooze { after, .. } => Some(NextStep::Snooze(after.as_secs_f64())),
+            JobError::Superseded => None,
+        }
+    }
+}
+
+/// Everything that is not a handler's own word, such as a caught panic, may pass.
+fn to_job_error(error: BoxDynError) -> JobError {
+    match error.downcast::<JobError>() {
+        Ok(error) => *error,
+        Err(other) => JobError::transient(other),
+    }
+}

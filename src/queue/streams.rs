@@ -1,0 +1,278 @@
+//! Redis Streams: keys, connections, and the few commands the queue is made of.
+//!
+//! A message is `(job, attempt)`. Each lane is a stream with one consumer group; hash tags keep a lane's keys together.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, RedisError, RedisResult,
+    aio::MultiplexedConnection,
+    from_redis_value,
+    streams::{StreamAutoClaimReply, StreamId, StreamInfoConsumersReply, StreamReadReply},
+};
+
+use super::backoff::Reconnect;
+use crate::{domain::ids::JobId, store::jobs::Dispatch};
+
+/// The consumer group of every lane.
+const GROUP: &str = "billrunner";
+/// How long a reader blocks; it bounds how late a stopping worker notices.
+const BLOCK: Duration = Duration::from_secs(2);
+/// A command that takes longer has lost its server.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Age at which the name of a worker that is gone, with nothing pending, is removed.
+const CONSUMER_IDLE_MS: usize = 600_000;
+
+/// A Redis server and the prefix of our keys on it.
+#[derive(Clone)]
+pub struct Streams {
+    client: Client,
+    prefix: Arc<str>,
+}
+
+/// A message as read: where it lies and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub entry_id: String,
+    pub job: JobId,
+    pub attempt: i32,
+}
+
+/// An entry that is no message of ours.
+#[derive(Debug)]
+pub struct Poison {
+    pub entry_id: String,
+}
+
+impl Streams {
+    /// Names a server without connecting.
+    ///
+    /// # Errors
+    /// When the URL is none that Redis knows.
+    pub fn new(url: &str, prefix: &str) -> RedisResult<Self> {
+        Ok(Self { client: Client::open(url)?, prefix: prefix.into() })
+    }
+
+    /// Returns the key of a lane's stream.
+    pub fn lane_key(&self, lane: &str) -> String {
+        format!("{}:{{{lane}}}", self.prefix)
+    }
+
+    /// Returns the key of the stream other systems add requests to.
+    pub fn intake_key(&self) -> String {
+        format!("{}:intake", self.prefix)
+    }
+
+    /// Returns the key of the stream that keeps refused requests with the reason.
+    pub fn rejected_key(&self) -> String {
+        format!("{}:intake:rejected", self.prefix)
+    }
+
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// When the server does not answer within three seconds.
+    pub async fn connect(&self) -> RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
+    /// Opens a connection, however long that takes.
+    pub(super) async fn connect_patiently(&self) -> MultiplexedConnection {
+        let mut reconnect = Reconnect::new();
+        loop {
+            match self.connect().await {
+                Ok(connection) => return connection,
+                Err(error) => tracing::warn!(%error, "redis does not answer"),
+            }
+            reconnect.pause().await;
+        }
+    }
+
+    /// Adds one message per dispatch, in order, and returns the entries' ids.
+    pub(super) async fn add(
+        &self,
+        connection: &mut MultiplexedConnection,
+        dispatches: &[Dispatch],
+    ) -> RedisResult<Vec<String>> {
+        let mut pipe = redis::pipe();
+        for dispatch in dispatches {
+            pipe.cmd("XADD")
+                .arg(self.lane_key(&dispatch.queue))
+                .arg("*")
+                .arg("job")
+                .arg(dispatch.id.to_string())
+                .arg("attempt")
+                .arg(dispatch.attempt);
+        }
+        pipe.query_async(connection).await
+    }
+
+    /// Tells for each dispatch whether Redis still holds the entry.
+    pub(super) async fn are_present(
+        &self,
+        connection: &mut MultiplexedConnection,
+        entries: &[(&Dispatch, &str)],
+    ) -> RedisResult<Vec<bool>> {
+        let mut pipe = redis::pipe();
+        for (dispatch, entry_id) in entries {
+            pipe.cmd("XRANGE").arg(self.lane_key(&dispatch.queue)).arg(*entry_id).arg(*entry_id);
+        }
+        let found: Vec<Vec<redis::Value>> = pipe.query_async(connection).await?;
+        Ok(found.iter().map(|entries| !entries.is_empty()).collect())
+    }
+}
+
+/// Creates a stream's group, from its first entry on. Returns whether it was missing.
+pub(super) async fn create_group(connection: &mut MultiplexedConnection, key: &str) -> RedisResult<bool> {
+    let created: RedisResult<()> =
+        redis::cmd("XGROUP").arg("CREATE").arg(key).arg(GROUP).arg("0").arg("MKSTREAM").query_async(connection).await;
+    match created {
+        Ok(()) => Ok(true),
+        Err(error) if error.code() == Some("BUSYGROUP") => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether an error says that the group is gone: Redis was emptied or failed over.
+pub(super) fn is_group_missing(error: &RedisError) -> bool {
+    error.code() == Some("NOGROUP")
+}
+
+/// Waits up to two seconds for new entries of a stream.
+pub(super) async fn read(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+    consumer: &str,
+    count: usize,
+) -> RedisResult<Vec<StreamId>> {
+    let reply: Option<StreamReadReply> = redis::cmd("XREADGROUP")
+        .arg("GROUP")
+        .arg(GROUP)
+        .arg(consumer)
+        .arg("COUNT")
+        .arg(count)
+        .arg("BLOCK")
+        .arg(BLOCK.as_millis())
+        .arg("STREAMS")
+        .arg(key)
+        .arg(">")
+        .query_async(connection)
+        .await?;
+    Ok(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect())
+}
+
+/// Returns the entries that a consumer holds.
+pub(super) async fn held(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+    consumer: &str,
+) -> RedisResult<Vec<StreamId>> {
+    let reply: Option<StreamReadReply> = redis::cmd("XREADGROUP")
+        .arg("GROUP")
+        .arg(GROUP)
+        .arg(consumer)
+        .arg("STREAMS")
+        .arg(key)
+        .arg("0")
+        .query_async(connection)
+        .await?;
+    Ok(reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids).collect())
+}
+
+/// Removes a consumer that holds nothing.
+pub(super) async fn remove_consumer(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+    consumer: &str,
+) -> RedisResult<()> {
+    redis::cmd("XGROUP")
+        .arg("DELCONSUMER")
+        .arg(key)
+        .arg(GROUP)
+        .arg(consumer)
+        .query_async::<redis::Value>(connection)
+        .await
+        .map(drop)
+}
+
+/// Acknowledges and deletes entries.
+pub(super) async fn remove(connection: &mut MultiplexedConnection, key: &str, entry_ids: &[String]) -> RedisResult<()> {
+    redis::pipe()
+        .atomic()
+        .cmd("XACK")
+        .arg(key)
+        .arg(GROUP)
+        .arg(entry_ids)
+        .ignore()
+        .cmd("XDEL")
+        .arg(key)
+        .arg(entry_ids)
+        .ignore()
+        .query_async(connection)
+        .await
+}
+
+/// Says that these entries are being worked on: their idle time starts anew.
+pub(super) async fn renew(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+    consumer: &str,
+    entry_ids: &[String],
+) -> RedisResult<()> {
+    redis::cmd("XCLAIM")
+        .arg(key)
+        .arg(GROUP)
+        .arg(consumer)
+        .arg(0)
+        .arg(entry_ids)
+        .arg("JUSTID")
+        .query_async::<redis::Value>(connection)
+        .await
+        .map(drop)
+}
+
+/// Takes over entries that nobody renewed for a lease.
+pub(super) async fn take_over(
+    connection: &mut MultiplexedConnection,
+    key: &str,
+    consumer: &str,
+    lease: Duration,
+    count: usize,
+) -> RedisResult<Vec<StreamId>> {
+    let reply: StreamAutoClaimReply = redis::cmd("XAUTOCLAIM")
+        .arg(key)
+        .arg(GROUP)
+        .arg(consumer)
+        .arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX))
+        .arg("0-0")
+        .arg("COUNT")
+        .arg(count)
+        .query_async(connection)
+        .await?;
+    Ok(reply.claimed)
+}
+
+/// Removes the names of workers that are gone and hold nothing.
+pub(super) async fn remove_idle_consumers(connection: &mut MultiplexedConnection, key: &str) -> RedisResult<()> {
+    let reply: StreamInfoConsumersReply =
+        redis::cmd("XINFO").arg("CONSUMERS").arg(key).arg(GROUP).query_async(connection).await?;
+    for gone in reply.consumers.iter().filter(|found| found.pending == 0 && found.idle > CONSUMER_IDLE_MS) {
+        remove_consumer(connection, key, &gone.name).await?;
+    }
+    Ok(())
+}
+
+/// Reads an entry as a message.
+pub(super) fn decode(entry: StreamId) -> Result<Message, Poison> {
+    let field = |name: &str| entry.map.get(name).and_then(|value| from_redis_value::<String>(value.clone()).ok());
+    let job = field("job").and_then(|text| text.parse().ok());
+    let attempt = field("attempt").and_then(|text| text.parse().ok());
+    match (job, attempt) {
+        (Some(job), Some(attempt)) => Ok(Message { entry_id: entry.id, job, attempt }),
+        _ => Err(Poison { entry_id: entry.id }),
+    }
+}

@@ -1,0 +1,274 @@
+//! One worker process: every lane's reader, keeper, acker and apalis worker, and the loops beside them.
+//!
+//! All workers are alike; more of them means starting this again elsewhere. Stopping fetches nothing more, lets what
+//! runs finish within the grace, and hands the rest back so that another worker starts it at once.
+
+use std::{sync::Arc, time::Duration};
+
+use apalis::layers::WorkerBuilderExt;
+use apalis::prelude::{WorkerBuilder, WorkerError};
+use futures::future::join_all;
+use sqlx::PgPool;
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    attempt::{Attempt, Finished},
+    backend::{Claimed, Lane, Leases, StreamBackend},
+    dispatch,
+    intake::Intake,
+    job::{JobError, Queue},
+    reconcile,
+    registry::Registry,
+    settle::SettleLayer,
+    streams::Streams,
+};
+use crate::{domain::ids::WorkerId, store::jobs};
+
+/// How often a worker says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long the last acknowledgements may take when stopping.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// What operators may set about a worker.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// Shown to operators: host and process.
+    pub name: String,
+    /// Jobs of one lane that run at once, by queue.
+    pub concurrency: fn(Queue) -> usize,
+    /// How long a silent worker keeps its jobs.
+    pub lease: Duration,
+    /// How long running jobs may finish after a stop.
+    pub grace: Duration,
+    /// First wait before a retry; it doubles with each failure.
+    pub retry_base: Duration,
+    /// How long finished jobs are kept.
+    pub retention_days: i32,
+}
+
+/// A worker, ready to run.
+pub struct Worker<C> {
+    /// Where the ledger is.
+    pub pool: PgPool,
+    /// Where the queue is.
+    pub streams: Streams,
+    /// What can be run.
+    pub registry: Arc<Registry<C>>,
+    /// What handlers work with.
+    pub context: C,
+    /// What operators set.
+    pub settings: WorkerSettings,
+}
+
+/// What all lanes and loops of one worker share.
+struct Running<C> {
+    worker: Worker<C>,
+    id: WorkerId,
+    wake_dispatch: Arc<Notify>,
+    redis_was_emptied: Arc<Notify>,
+    stop: CancellationToken,
+    loops: JoinSet<()>,
+}
+
+impl<C: Clone + Send + Sync + 'static> Worker<C> {
+    /// Works until `stop` is cancelled, then drains.
+    ///
+    /// # Errors
+    /// When the database cannot be reached at the start; later absences are waited out.
+    pub async fn run(self, stop: CancellationToken) -> sqlx::Result<()> {
+        let id = WorkerId::new();
+        jobs::record_heartbeat(&mut *self.pool.acquire().await?, id, &self.settings.name).await?;
+        tracing::info!(worker_id = %id, name = self.settings.name, "the worker started");
+        let mut running = Running {
+            id,
+            worker: self,
+            wake_dispatch: Arc::new(Notify::new()),
+            redis_was_emptied: Arc::new(Notify::new()),
+            stop,
+            loops: JoinSet::new(),
+        };
+        running.start_loops();
+        running.work().await;
+        Ok(())
+    }
+}
+
+impl<C: Clone + Send + Sync + 'static> Running<C> {
+    fn start_loops(&mut self) {
+        let Worker { pool, streams, registry, settings, .. } = &self.worker;
+        let stop = self.stop.clone();
+        self.loops.spawn(dispatch::run(pool.clone(), streams.clone(), self.wake_dispatch.clone(), stop.clone()));
+        self.loops.spawn(dispatch::listen(pool.clone(), self.wake_dispatch.clone(), stop.clone()));
+        self.loops.spawn(reconcile::run(
+            pool.clone(),
+            streams.clone(),
+            self.redis_was_emptied.clone(),
+            self.wake_dispatch.clone(),
+            settings.retention_days,
+            stop.clone(),
+        ));
+        self.loops.spawn(
+            Intake {
+                pool: pool.clone(),
+                streams: streams.clone(),
+                registry: registry.clone(),
+                consumer: self.id.to_string(),
+                wake_dispatch: self.wake_dispatch.clone(),
+                stop,
+            }
+            .run(),
+        );
+        self.loops.spawn(heartbeat(pool.clone(), self.id, settings.name.clone()));
+    }
+
+    async fn work(mut self) {
+        let mut lanes = Vec::new();
+        let mut ackers = JoinSet::new();
+        let mut workers = Vec::new();
+        for (queue, name) in self.worker.registry.lanes().clone().iter() {
+            let lane = self.lane(name);
+            let (settled, settled_receiver) = mpsc::unbounded_channel();
+            let concurrency = (self.worker.settings.concurrency)(*queue).max(1);
+            let (jobs, jobs_receiver) = mpsc::channel(concurrency);
+            self.loops.spawn(lane.clone().read(jobs));
+            self.loops.spawn(lane.clone().keep());
+            ackers.spawn(lane.clone().acknowledge(settled_receiver));
+            let layer = SettleLayer {
+                pool: self.worker.pool.clone(),
+                settled,
+                wake_dispatch: self.wake_dispatch.clone(),
+                retry_base: self.worker.settings.retry_base,
+            };
+            workers.push(self.run_lane(name, StreamBackend::new(jobs_receiver, layer), concurrency));
+            lanes.push(lane);
+        }
+        {
+            let mut working = Box::pin(join_all(workers));
+            tokio::select! {
+                _ = &mut working => {}
+                () = self.stop.cancelled() => {
+                    tracing::info!(grace = ?self.worker.settings.grace, "stopping: no more jobs are fetched");
+                    if tokio::time::timeout(self.worker.settings.grace, working).await.is_err() {
+                        tracing::warn!("the grace is over; running jobs are handed back");
+                    }
+                }
+            }
+        }
+        let flushed = tokio::time::timeout(FLUSH, async { while ackers.join_next().await.is_some() {} }).await;
+        if flushed.is_err() {
+            tracing::warn!("redis did not take the last acknowledgements; stale copies are dropped later");
+        }
+        self.hand_back(&lanes).await;
+        self.loops.shutdown().await;
+        tracing::info!(worker_id = %self.id, "the worker stopped");
+    }
+
+    fn lane(&self, name: &str) -> Lane {
+        Lane {
+            name: name.to_owned(),
+            key: self.worker.streams.lane_key(name),
+            consumer: self.id.to_string(),
+            worker_id: self.id,
+            lease: self.worker.settings.lease,
+            pool: self.worker.pool.clone(),
+            streams: self.worker.streams.clone(),
+            leases: Leases::default(),
+            redis_was_emptied: self.redis_was_emptied.clone(),
+            wake_dispatch: self.wake_dispatch.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    fn run_lane(
+        &self,
+        name: &str,
+        backend: StreamBackend,
+        concurrency: usize,
+    ) -> impl Future<Output = Result<(), WorkerError>> + use<C> {
+        let execution = Arc::new(Execution {
+            registry: self.worker.registry.clone(),
+            context: self.worker.context.clone(),
+            worker_id: self.id,
+            pool: self.worker.pool.clone(),
+            wake_dispatch: self.wake_dispatch.clone(),
+        });
+        WorkerBuilder::new(format!("{name}@{}", self.id).as_str())
+            .backend(backend)
+            .concurrency(concurrency)
+            .catch_panic()
+            .build(move |claimed: Claimed| {
+                let execution = execution.clone();
+                async move { execution.run(claimed).await }
+            })
+            .run()
+    }
+
+    /// Gives everything still held back: to the ledger first, then as fresh copies to Redis.
+    async fn hand_back(&self, lanes: &[Lane]) {
+        let given_back = async {
+            let mut connection = self.worker.pool.acquire().await?;
+            jobs::hand_back(&mut connection, self.id).await?;
+            jobs::remove_worker(&mut connection, self.id).await
+        };
+        if let Err(error) = given_back.await {
+            tracing::warn!(%error, "running jobs could not be handed back; they are rescued later");
+            return;
+        }
+        let resent = async {
+            let mut redis = self.worker.streams.connect().await?;
+            let mut count = 0;
+            for lane in lanes {
+                count += lane.hand_back(&mut redis).await?;
+            }
+            Ok::<_, redis::RedisError>(count)
+        };
+        match tokio::time::timeout(FLUSH, resent).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!(count, "unfinished jobs were handed back"),
+            Ok(Err(error)) => tracing::warn!(%error, "redis did not take the jobs back; they are sent again later"),
+            Err(_) => tracing::warn!("redis did not take the jobs back; they are sent again later"),
+        }
+    }
+}
+
+/// What running one claimed job takes.
+struct Execution<C> {
+    registry: Arc<Registry<C>>,
+    context: C,
+    worker_id: WorkerId,
+    pool: PgPool,
+    wake_dispatch: Arc<Notify>,
+}
+
+impl<C: Clone + Send + Sync + 'static> Execution<C> {
+    async fn run(&self, claimed: Claimed) -> Result<Finished, JobError> {
+        let Some(handler) = self.registry.find(&claimed.job.kind) else {
+            return Err(JobError::permanent(format!("this release knows no job `{}`", claimed.job.kind)));
+        };
+        let attempt = Attempt::new(
+            &claimed.job,
+            self.worker_id,
+            self.pool.clone(),
+            self.registry.lanes().clone(),
+            self.wake_dispatch.clone(),
+        );
+        let run = (handler.run)(self.context.clone(), attempt, claimed.job.payload);
+        tokio::time::timeout(handler.timeout, run).await.unwrap_or_else(|_| {
+            Err(JobError::transient(format!("{} took longer than {:?}", handler.kind, handler.timeout)))
+        })
+    }
+}
+
+async fn heartbeat(pool: PgPool, id: WorkerId, name: String) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let beat = async { jobs::record_heartbeat(&mut *pool.acquire().await?, id, &name).await };
+        if let Err(error) = beat.await {
+            tracing::warn!(%error, "the heartbeat was not recorded");
+        }
+    }
+}
