@@ -20,3 +20,5 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA billrunner TO billrunner_app;
+-- Read by `readyz`, to tell whether the schema is that of the release.
+GRANT SELECT ON public._sqlx_migrations TO billrunner_app;

@@ -135,7 +135,7 @@ impl Effects {
     /// [`JobError::Superseded`] when the attempt was taken away meanwhile: nothing is kept.
     pub async fn complete(mut self, message: impl Into<String>) -> Result<Finished, JobError> {
         let outcome = (self.attempt.job_id, self.attempt.number, message.into());
-        if jobs::finish(&mut self.transaction, std::slice::from_ref(&outcome)).await? != 1 {
+        if jobs::finish(&mut self.transaction, self.attempt.worker_id, std::slice::from_ref(&outcome)).await? != 1 {
             return Err(JobError::Superseded);
         }
         self.transaction.commit().await?;

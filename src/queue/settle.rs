@@ -22,7 +22,7 @@ use super::{
     job::JobError,
 };
 use crate::{
-    domain::ids::JobId,
+    domain::ids::{JobId, WorkerId},
     store::jobs::{self, NextStep},
 };
 
@@ -36,6 +36,7 @@ pub(super) struct Settled {
 #[derive(Clone)]
 pub(super) struct SettleLayer {
     pub pool: PgPool,
+    pub worker_id: WorkerId,
     pub settled: mpsc::UnboundedSender<Settled>,
     pub wake_dispatch: Arc<Notify>,
     pub retry_base: Duration,
@@ -122,7 +123,8 @@ impl SettleLayer {
         loop {
             let written = async {
                 let mut connection = self.pool.acquire().await?;
-                jobs::fail(&mut connection, claimed.job.id, claimed.job.attempt, next, &message).await
+                let attempt = (claimed.job.id, claimed.job.attempt);
+                jobs::fail(&mut connection, self.worker_id, attempt, next, &message).await
             };
             match written.await {
                 Ok(_) => break,

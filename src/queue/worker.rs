@@ -139,6 +139,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             ackers.spawn(lane.clone().acknowledge(settled_receiver));
             let layer = SettleLayer {
                 pool: self.worker.pool.clone(),
+                worker_id: self.id,
                 settled,
                 wake_dispatch: self.wake_dispatch.clone(),
                 retry_base: self.worker.settings.retry_base,

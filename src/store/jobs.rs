@@ -279,14 +279,19 @@ pub async fn claim(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn finish(connection: &mut PgConnection, attempts: &[(JobId, i32, String)]) -> sqlx::Result<u64> {
+pub async fn finish(
+    connection: &mut PgConnection,
+    worker: WorkerId,
+    attempts: &[(JobId, i32, String)],
+) -> sqlx::Result<u64> {
     let (ids, numbers) = unzip(attempts.iter().map(|(id, attempt, _)| (*id, *attempt)));
     let messages: Vec<String> = attempts.iter().map(|(_, _, message)| message.clone()).collect();
     let finished = sqlx::query!(
         "WITH finished AS (
              UPDATE jobs SET state = 'done', finished_at = now(), last_error = NULL
              FROM unnest($1::uuid[], $2::integer[], $3::text[]) AS outcome (id, attempt, message)
-             WHERE jobs.id = outcome.id AND jobs.attempt = outcome.attempt AND jobs.state = 'running'
+             WHERE jobs.id = outcome.id AND jobs.attempt = outcome.attempt
+               AND jobs.state = 'running' AND jobs.worker_id = $4
              RETURNING jobs.id, jobs.attempt, outcome.message
          )
          UPDATE job_attempts SET finished_at = now(), outcome = 'done', message = finished.message
@@ -294,6 +299,7 @@ pub async fn finish(connection: &mut PgConnection, attempts: &[(JobId, i32, Stri
         &ids,
         &numbers,
         &messages,
+        worker.0,
     )
     .execute(connection)
     .await?;
@@ -317,8 +323,8 @@ pub enum NextStep {
 /// When the database fails.
 pub async fn fail(
     connection: &mut PgConnection,
-    id: JobId,
-    attempt: i32,
+    worker: WorkerId,
+    (id, attempt): (JobId, i32),
     next: NextStep,
     message: &str,
 ) -> sqlx::Result<bool> {
@@ -332,7 +338,7 @@ pub async fn fail(
              UPDATE jobs SET state = $3, run_at = now() + make_interval(secs => $4), last_error = $5,
                              failed_attempts = failed_attempts + $7,
                              finished_at = CASE WHEN $3 = 'dead' THEN now() END
-             WHERE id = $1 AND attempt = $2 AND state = 'running'
+             WHERE id = $1 AND attempt = $2 AND state = 'running' AND worker_id = $8
              RETURNING id
          )
          UPDATE job_attempts SET finished_at = now(), outcome = $6, message = $5
@@ -344,6 +350,7 @@ pub async fn fail(
         message,
         outcome,
         failures,
+        worker.0,
     )
     .execute(connection)
     .await?;

@@ -3,4 +3,23 @@
 //! Called by `jobs`, `queue`, `cli` and `http`. Tables live in the schema `billrunner`, which the connection's search
 //! path names. Queries are checked against the migrations at compile time (`bin/prepare` renews the offline data).
 
+use std::error::Error;
+
+pub mod database;
+pub mod directory;
+pub mod documents;
+pub mod invoice_status;
+pub mod invoices;
 pub mod jobs;
+pub mod notifications;
+
+/// Turns a stored value that no longer reads into the database error it is.
+trait Corrupt<T> {
+    fn corrupt(self, column: &str) -> sqlx::Result<T>;
+}
+
+impl<T, E: Error + Send + Sync + 'static> Corrupt<T> for Result<T, E> {
+    fn corrupt(self, column: &str) -> sqlx::Result<T> {
+        self.map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
+    }
+}

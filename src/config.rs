@@ -1,0 +1,334 @@
+//! What operators set, read once from the environment, checked whole before anything starts.
+//!
+//! [`VARIABLES`] is the list: `.env.example` and `billrunner config check` are made from it. Secrets are held so that
+//! no log and no error shows them.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use secrecy::SecretString;
+
+use crate::queue::Queue;
+
+/// One variable of the environment.
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is for.
+    pub meaning: &'static str,
+    /// What holds where it is not set; `None` is required by the commands that need it.
+    pub default: Option<&'static str>,
+    /// What to write, where there is no default.
+    pub example: &'static str,
+    /// Whether it is never shown.
+    pub is_secret: bool,
+}
+
+const fn setting(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, meaning, default: Some(default), example: default, is_secret: false }
+}
+
+const fn required(name: &'static str, example: &'static str, meaning: &'static str, is_secret: bool) -> Variable {
+    Variable { name, meaning, default: None, example, is_secret }
+}
+
+/// Every variable billrunner reads.
+pub const VARIABLES: [Variable; 17] = [
+    required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
+    required("REDIS_URL", "redis://localhost", "Redis, the queue; redis://, rediss:// or redis+unix://", true),
+    required(
+        "SMTP_URL",
+        "smtps://user:password@mail.example.com",
+        "how mail leaves: smtp://, smtps://, or file:///folder to keep mails as files",
+        true,
+    ),
+    required(
+        "BILLRUNNER_OBJECT_STORE",
+        "file:///var/lib/billrunner",
+        "where documents and charge files are kept",
+        false,
+    ),
+    setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
+    setting("BILLRUNNER_REDIS_PREFIX", "billrunner", "first part of every Redis key, for sharing a server"),
+    setting("BILLRUNNER_DATABASE_CONNECTIONS", "20", "most Postgres connections of one process"),
+    setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports, bill runs and generations at once, per provider"),
+    setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),
+    setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "2", "documents rendered at once"),
+    setting("BILLRUNNER_CONCURRENCY_MAIL", "4", "mails sent at once"),
+    setting("BILLRUNNER_LEASE_SECS", "15", "how long a silent worker keeps its jobs"),
+    setting("BILLRUNNER_RETRY_BASE_MS", "1000", "longest first wait before a retry; it doubles with each failure"),
+    setting("BILLRUNNER_RETENTION_DAYS", "90", "how long finished jobs, and with them idempotency keys, are kept"),
+    setting("BILLRUNNER_MAIL_DOMAIN", "billrunner.invalid", "right-hand side of Message-IDs; set it to your mail domain"),
+    setting("BILLRUNNER_LOG", "info", "what is logged, such as warn or billrunner=debug,info"),
+    setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
+];
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human in a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Human,
+    /// For machines.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err("known: auto, human, json"),
+        }
+    }
+}
+
+/// Jobs of one lane that run at once, by queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Concurrency {
+    billing: usize,
+    status: usize,
+    documents: usize,
+    mail: usize,
+}
+
+impl Concurrency {
+    /// Returns the number for a queue.
+    pub fn of(self, queue: Queue) -> usize {
+        match queue {
+            Queue::Billing => self.billing,
+            Queue::Status => self.status,
+            Queue::Documents => self.documents,
+            Queue::Mail => self.mail,
+        }
+    }
+}
+
+/// The settings, read and checked. What only some commands need may be absent.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Postgres.
+    pub database_url: Option<SecretString>,
+    /// Redis.
+    pub redis_url: Option<SecretString>,
+    /// How mail leaves.
+    pub smtp_url: Option<SecretString>,
+    /// Folder of the object store.
+    pub object_store: Option<PathBuf>,
+    /// Where the pages are served.
+    pub http_address: SocketAddr,
+    /// First part of every Redis key.
+    pub redis_prefix: String,
+    /// Most Postgres connections of this process.
+    pub database_connections: u32,
+    /// Jobs at once.
+    pub concurrency: Concurrency,
+    /// How long a silent worker keeps its jobs.
+    pub lease: Duration,
+    /// First wait before a retry.
+    pub retry_base: Duration,
+    /// How long finished jobs are kept.
+    pub retention_days: i32,
+    /// Right-hand side of Message-IDs.
+    pub mail_domain: String,
+    /// What is logged.
+    pub log_filter: String,
+    /// How it looks.
+    pub log_format: LogFormat,
+}
+
+/// Everything that is wrong with the environment, at once.
+#[derive(Debug)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Says that a command needs a variable which is not set.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} is not set: {meaning}; set it, for example {name}={example}")]
+pub struct MissingVariable {
+    name: &'static str,
+    meaning: &'static str,
+    example: &'static str,
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming every variable with a value that does not read, and every unknown `BILLRUNNER_…` one.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_variables(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
+    }
+
+    /// Reads settings from given variables.
+    ///
+    /// # Errors
+    /// See [`Config::from_env`].
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let known = |name: &str| VARIABLES.iter().any(|variable| variable.name == name);
+        let all: BTreeMap<String, String> = variables.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let mut problems: Vec<String> = all
+            .keys()
+            .filter(|name| name.starts_with("BILLRUNNER_") && !known(name) && !is_for_tests(name))
+            .map(|name| format!("{name} is not a setting; `billrunner config example` lists those there are"))
+            .collect();
+        let mut reader = Reader { all, problems: &mut problems };
+        let config = Self {
+            database_url: reader.secret_url("DATABASE_URL", &["postgres", "postgresql"]),
+            redis_url: reader.secret_url("REDIS_URL", &["redis", "rediss", "redis+unix", "unix"]),
+            smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
+            object_store: reader.folder("BILLRUNNER_OBJECT_STORE"),
+            http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            redis_prefix: reader.parse("BILLRUNNER_REDIS_PREFIX", String::from("billrunner")),
+            database_connections: reader.positive("BILLRUNNER_DATABASE_CONNECTIONS"),
+            concurrency: Concurrency {
+                billing: reader.positive("BILLRUNNER_CONCURRENCY_BILLING"),
+                status: reader.positive("BILLRUNNER_CONCURRENCY_STATUS"),
+                documents: reader.positive("BILLRUNNER_CONCURRENCY_DOCUMENTS"),
+                mail: reader.positive("BILLRUNNER_CONCURRENCY_MAIL"),
+            },
+            lease: Duration::from_secs(reader.positive("BILLRUNNER_LEASE_SECS")),
+            retry_base: Duration::from_millis(reader.positive("BILLRUNNER_RETRY_BASE_MS")),
+            retention_days: reader.positive("BILLRUNNER_RETENTION_DAYS"),
+            mail_domain: reader.parse("BILLRUNNER_MAIL_DOMAIN", String::new()),
+            log_filter: reader.parse("BILLRUNNER_LOG", String::new()),
+            log_format: reader.parse("BILLRUNNER_LOG_FORMAT", LogFormat::Auto),
+        };
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+
+    /// Returns a setting that a command cannot do without.
+    ///
+    /// # Errors
+    /// [`MissingVariable`] when it is not set.
+    pub fn require<'a, T>(&self, name: &'static str, value: Option<&'a T>) -> Result<&'a T, MissingVariable> {
+        let described = VARIABLES.iter().find(|variable| variable.name == name);
+        value.ok_or(MissingVariable {
+            name,
+            meaning: described.map_or("", |variable| variable.meaning),
+            example: described.map_or("", |variable| variable.example),
+        })
+    }
+}
+
+/// Variables that `bin/test` sets; they are no settings of a release.
+fn is_for_tests(name: &str) -> bool {
+    matches!(name, "BILLRUNNER_CORPUS")
+}
+
+struct Reader<'a> {
+    all: BTreeMap<String, String>,
+    problems: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        let default = || VARIABLES.iter().find(|variable| variable.name == name)?.default.map(str::to_owned);
+        self.all.get(name).cloned().or_else(default)
+    }
+
+    fn parse<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, otherwise: T) -> T {
+        match self.text(name).map(|text| (text.parse(), text)) {
+            Some((Ok(value), _)) => value,
+            Some((Err(error), text)) => {
+                self.problems.push(format!("{name} is `{text}`: {error}"));
+                otherwise
+            }
+            None => otherwise,
+        }
+    }
+
+    fn positive<T: FromStr<Err: fmt::Display> + PartialOrd + From<u8>>(&mut self, name: &str) -> T {
+        let value = self.parse(name, T::from(1));
+        if value < T::from(1) {
+            self.problems.push(format!("{name} must be 1 or more"));
+        }
+        value
+    }
+
+    fn secret_url(&mut self, name: &str, schemes: &[&str]) -> Option<SecretString> {
+        let text = self.all.get(name)?.clone();
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+        if scheme.is_some_and(|scheme| schemes.contains(&scheme)) {
+            return Some(text.into());
+        }
+        self.problems.push(format!("{name} must start with {}://", schemes.join("://, ")));
+        None
+    }
+
+    fn folder(&mut self, name: &str) -> Option<PathBuf> {
+        let text = self.all.get(name)?.clone();
+        match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Some(PathBuf::from(path)),
+            _ => {
+                self.problems.push(format!("{name} is `{text}`; write file:// and an absolute path"));
+                None
+            }
+        }
+    }
+}
+
+/// Returns the text of `.env.example`.
+pub fn example() -> String {
+    let mut text = String::from("# What billrunner reads from its environment. Commented lines show the default.\n");
+    for variable in &VARIABLES {
+        let comment = if variable.default.is_some() { "#" } else { "" };
+        text.push_str(&format!("\n# {}\n{comment}{}={}\n", variable.meaning, variable.name, variable.example));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn defaults_hold_where_nothing_is_set() {
+        let config = read(&[]).expect("valid");
+        assert_eq!(config.lease, Duration::from_secs(15));
+        assert_eq!(config.concurrency.of(Queue::Mail), 4);
+        assert!(config.database_url.is_none());
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let error = read(&[
+            ("REDIS_URL", "http://localhost"),
+            ("BILLRUNNER_LEASE_SECS", "soon"),
+            ("BILLRUNNER_CONCURENCY_MAIL", "4"),
+            ("BILLRUNNER_OBJECT_STORE", "data"),
+        ])
+        .expect_err("refused")
+        .to_string();
+        for name in ["REDIS_URL", "BILLRUNNER_LEASE_SECS", "BILLRUNNER_CONCURENCY_MAIL", "BILLRUNNER_OBJECT_STORE"] {
+            assert!(error.contains(name), "{name} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = read(&[("DATABASE_URL", "postgres://user:hunter2@localhost/db")]).expect("valid");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_example_file_lists_every_variable() {
+        assert_eq!(include_str!("../.env.example"), example());
+    }
+}

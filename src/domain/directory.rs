@@ -1,0 +1,174 @@
+//! The directory of a reseller: its customers, their accounts, contacts and terms, as one JSON document.
+//!
+//! `billrunner directory FILE` applies it whole; amounts and rates are decimal text, so that they stay exact.
+
+use bigdecimal::BigDecimal;
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    billing_period::BillingPeriod,
+    ids::{CustomerId, ResellerId},
+    language_tag::LanguageTag,
+    money::Currency,
+};
+
+/// Everything about one reseller that is not made by billrunner itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    /// The issuer of the invoices.
+    pub reseller: Reseller,
+    /// The receivers.
+    #[serde(default)]
+    pub customers: Vec<Customer>,
+    /// Most specific first: customer and provider, customer, provider, neither.
+    #[serde(default)]
+    pub markups: Vec<Markup>,
+    /// Rates by day; the latest up to the billing period's last day applies.
+    #[serde(default)]
+    pub exchange_rates: Vec<DatedExchangeRate>,
+    /// Addresses that are never written to.
+    #[serde(default)]
+    pub suppressed_addresses: Vec<SuppressedAddress>,
+    /// Accounts of no customer that somebody answers for.
+    #[serde(default)]
+    pub unassigned_waivers: Vec<UnassignedWaiver>,
+}
+
+/// The company that issues invoices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reseller {
+    /// Its id.
+    pub id: ResellerId,
+    /// Legal name, as printed.
+    pub name: String,
+    /// VAT or other tax number.
+    pub tax_id: Option<String>,
+    /// Postal address; lines separated by line feeds.
+    #[serde(default)]
+    pub address: String,
+    /// The address mails come from.
+    pub email: String,
+}
+
+/// A company that receives invoices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Customer {
+    /// Its id.
+    pub id: CustomerId,
+    /// Legal name, as printed.
+    pub name: String,
+    /// Language of documents and mails.
+    pub language: LanguageTag,
+    /// Currency of its invoices; `None` is that of the charges.
+    pub currency: Option<Currency>,
+    /// VAT or other tax number.
+    pub tax_id: Option<String>,
+    /// Postal address; lines separated by line feeds.
+    #[serde(default)]
+    pub address: String,
+    /// Who is told.
+    #[serde(default)]
+    pub contacts: Vec<Contact>,
+    /// What it is billed for.
+    #[serde(default)]
+    pub accounts: Vec<ProviderAccount>,
+    /// In printing order.
+    #[serde(default)]
+    pub tax_rates: Vec<NamedTaxRate>,
+}
+
+/// A person who is told of invoices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Where.
+    pub email: String,
+    /// Who.
+    #[serde(default)]
+    pub name: String,
+    /// Whether it is written to.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// An account at a provider, assigned to a customer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderAccount {
+    /// Provider id, such as `aws`.
+    pub provider: String,
+    /// The provider's own id for it.
+    pub account_id: String,
+}
+
+/// A named tax; `"0.21"` is 21 %.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedTaxRate {
+    /// As printed.
+    pub name: String,
+    /// Share of the base.
+    pub rate: BigDecimal,
+}
+
+/// A markup on Usage and Purchase; `"0.125"` is 12.5 %.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Markup {
+    /// Only for this customer.
+    pub customer_id: Option<CustomerId>,
+    /// Only for this provider.
+    pub provider: Option<String>,
+    /// Share of the cost.
+    pub rate: BigDecimal,
+}
+
+/// An exchange rate of a day.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatedExchangeRate {
+    /// The charges' currency.
+    pub from: Currency,
+    /// The invoice's currency.
+    pub to: Currency,
+    /// The day.
+    pub rated_on: NaiveDate,
+    /// Multiplied onto the cost.
+    pub rate: BigDecimal,
+    /// Where it comes from, such as `ECB`.
+    pub source: String,
+}
+
+/// An address that is never written to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SuppressedAddress {
+    /// Which.
+    pub email: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Charges that belong to no customer and need not: they no longer block opening.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnassignedWaiver {
+    /// Provider id.
+    pub provider: String,
+    /// The month.
+    pub billing_period: BillingPeriod,
+    /// The account without a customer.
+    pub account_id: String,
+    /// Why it is not billed.
+    pub reason: String,
+    /// Who says so.
+    pub waived_by: String,
+}

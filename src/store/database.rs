@@ -1,0 +1,53 @@
+//! Connections to Postgres, and the migrations.
+
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{
+    ConnectOptions, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Opens a pool whose sessions act as the application's role: least privilege, whoever logs in.
+///
+/// # Errors
+/// When the URL does not read, Postgres does not answer, or the login may not become `billrunner_app`.
+pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<PgPool> {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(connection).await.map(drop) })
+        })
+        .connect_with(options(url)?)
+        .await
+}
+
+/// Brings the schema up to this release. Needs the owner's login; several at once wait for each other.
+///
+/// # Errors
+/// When a migration fails: it is rolled back and named.
+pub async fn migrate(url: &SecretString) -> Result<(), MigrateError> {
+    let mut connection = options(url)?.connect().await?;
+    MIGRATIONS.run(&mut connection).await
+}
+
+/// Tells whether the schema is that of this release.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_migrated(pool: &PgPool) -> sqlx::Result<bool> {
+    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+        .fetch_all(pool)
+        .await?;
+    Ok(MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)))
+}
+
+fn options(url: &SecretString) -> sqlx::Result<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?
+        .options([("search_path", "billrunner,public")])
+        .application_name("billrunner");
+    Ok(options.log_statements(tracing::log::LevelFilter::Debug))
+}

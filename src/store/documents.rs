@@ -1,0 +1,111 @@
+//! Rendered documents: what exists for which version of an invoice.
+
+use sqlx::PgConnection;
+
+use super::Corrupt;
+use crate::domain::{
+    document::DocumentKind,
+    ids::{DocumentId, InvoiceId, ResellerId},
+};
+
+/// A document to be recorded; its bytes are in the object store already.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// Whose.
+    pub reseller_id: ResellerId,
+    /// Of which invoice.
+    pub invoice_id: InvoiceId,
+    /// Of which version of it.
+    pub invoice_version: i32,
+    /// Which export.
+    pub kind: DocumentKind,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Changes when the layout does.
+    pub template_hash: String,
+    /// As the customer sees it.
+    pub file_name: String,
+    /// Path inside the object store.
+    pub location: String,
+    /// Of the bytes.
+    pub sha256: [u8; 32],
+    /// Of the bytes.
+    pub size_bytes: i64,
+}
+
+/// Records a document; a second rendering of the same changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO documents (reseller_id, id, invoice_id, invoice_version, kind, language, template_hash, file_name,
+             location, sha256, size_bytes)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (reseller_id, invoice_id, invoice_version, kind, language, template_hash) DO NOTHING",
+        document.reseller_id.0,
+        DocumentId::new().0,
+        document.invoice_id.0,
+        document.invoice_version,
+        document.kind.as_str(),
+        document.language,
+        document.template_hash,
+        document.file_name,
+        document.location,
+        &document.sha256[..],
+        document.size_bytes,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// A document as it is found.
+#[derive(Clone, Debug)]
+pub struct StoredDocument {
+    /// Which export.
+    pub kind: DocumentKind,
+    /// As the customer sees it.
+    pub file_name: String,
+    /// Path inside the object store.
+    pub location: String,
+    /// Of the bytes.
+    pub sha256: Vec<u8>,
+    /// Of the bytes.
+    pub size_bytes: i64,
+}
+
+/// Returns the newest document of each kind for one version of an invoice, in one language.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_version(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+    invoice_version: i32,
+    language: &str,
+) -> sqlx::Result<Vec<StoredDocument>> {
+    let rows = sqlx::query!(
+        "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
+         WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND language = $4
+         ORDER BY kind, created_at DESC LIMIT 10",
+        reseller_id.0,
+        invoice_id.0,
+        invoice_version,
+        language,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(StoredDocument {
+                kind: row.kind.parse().corrupt("documents.kind")?,
+                file_name: row.file_name,
+                location: row.location,
+                sha256: row.sha256,
+                size_bytes: row.size_bytes,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,370 @@
+//! The one way an invoice's status changes, with its number and its history.
+//!
+//! Each step is an `UPDATE … WHERE status = from AND version = n` whose row count is checked; a trigger in the database
+//! says the same to every other client.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
+
+use super::invoices::InvoiceState;
+use crate::domain::{
+    billing_period::BillingPeriod,
+    ids::{InvoiceId, JobId, ResellerId},
+    invoice_event::{CHAIN_START, Cause, Event, EventName},
+    invoice_status::{InvoiceStatus, Step},
+    numbering,
+};
+
+/// Says that the invoice changed between reading and writing it.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Somebody else was faster.
+    #[error("invoice {0} changed meanwhile; read it again")]
+    Changed(InvoiceId),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Takes one step: status, version, number where it opens, and the event. Returns the event's place in the chain.
+///
+/// # Errors
+/// [`StepError::Changed`] when the invoice is no longer at the step's status and the state's version.
+pub async fn take_step(
+    connection: &mut PgConnection,
+    state: &mut InvoiceState,
+    step: Step,
+    cause: &Cause,
+    now: DateTime<Utc>,
+) -> Result<i64, StepError> {
+    let issue = match step.event {
+        EventName::Opened => Some(next_number(connection, state, now.date_naive()).await?),
+        EventName::Generated | EventName::Reopened | EventName::Closed | EventName::Voided | EventName::Discarded => {
+            None
+        }
+    };
+    let (number, issued_on) = issue.unzip();
+    let updated = sqlx::query!(
+        "UPDATE invoices
+         SET status = $5, version = version + 1,
+             number = coalesce($6, number), issued_on = coalesce($7, issued_on),
+             opened_at = CASE WHEN $9 = 'opened' THEN $8 ELSE opened_at END,
+             closed_at = CASE WHEN $9 = 'closed' THEN $8 WHEN $9 = 'reopened' THEN NULL ELSE closed_at END,
+             voided_at = CASE WHEN $9 = 'voided' THEN $8 ELSE voided_at END,
+             discarded_at = CASE WHEN $9 = 'discarded' THEN $8 ELSE discarded_at END
+         WHERE reseller_id = $1 AND id = $2 AND status = $3 AND version = $4",
+        state.key.reseller_id.0,
+        state.id.0,
+        step.from.as_str(),
+        state.version,
+        step.to.as_str(),
+        number,
+        issued_on,
+        now,
+        step.event.as_str(),
+    )
+    .execute(&mut *connection)
+    .await?;
+    if updated.rows_affected() != 1 {
+        return Err(StepError::Changed(state.id));
+    }
+    state.status = step.to;
+    state.version += 1;
+    let change = (Some(step.from), step.to);
+    Ok(append_event(connection, state, step.event, change, cause, now).await?)
+}
+
+/// Takes the next number of the invoice's series. The row stays locked until the transaction ends, so that a number
+/// is used exactly when its invoice opens, and days of issue never go back within a series.
+async fn next_number(
+    connection: &mut PgConnection,
+    state: &InvoiceState,
+    today: NaiveDate,
+) -> sqlx::Result<(String, NaiveDate)> {
+    let series = numbering::series(state.kind, today);
+    let row = sqlx::query!(
+        r#"INSERT INTO number_series (reseller_id, series, next, last_issued_on) VALUES ($1, $2, 2, $3)
+           ON CONFLICT (reseller_id, series) DO UPDATE
+           SET next = number_series.next + 1, last_issued_on = greatest(number_series.last_issued_on, $3)
+           RETURNING next - 1 AS "consecutive!", last_issued_on"#,
+        state.key.reseller_id.0,
+        series,
+        today,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((numbering::number(&series, row.consecutive), row.last_issued_on))
+}
+
+/// Appends an event to the reseller's hash chain and returns its place.
+///
+/// # Errors
+/// When the database fails.
+pub async fn append_event(
+    connection: &mut PgConnection,
+    state: &InvoiceState,
+    name: EventName,
+    (from_status, to_status): (Option<InvoiceStatus>, InvoiceStatus),
+    cause: &Cause,
+    occurred_at: DateTime<Utc>,
+) -> sqlx::Result<i64> {
+    let reseller_id = state.key.reseller_id;
+    sqlx::query!(
+        "INSERT INTO event_chains (reseller_id, next_sequence, last_hash) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
+        reseller_id.0,
+        &CHAIN_START[..],
+    )
+    .execute(&mut *connection)
+    .await?;
+    let chain = sqlx::query!(
+        "SELECT next_sequence, last_hash FROM event_chains WHERE reseller_id = $1 FOR UPDATE",
+        reseller_id.0,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let event = Event {
+        reseller_id,
+        sequence: chain.next_sequence,
+        invoice_id: state.id,
+        invoice_version: state.version,
+        name,
+        from_status,
+        to_status,
+        cause,
+        occurred_at,
+    };
+    let hash = event.hash(&chain.last_hash);
+    insert_event(connection, &event, &chain.last_hash, &hash).await?;
+    sqlx::query!(
+        "UPDATE event_chains SET next_sequence = next_sequence + 1, last_hash = $2 WHERE reseller_id = $1",
+        reseller_id.0,
+        &hash[..],
+    )
+    .execute(connection)
+    .await?;
+    Ok(event.sequence)
+}
+
+async fn insert_event(
+    connection: &mut PgConnection,
+    event: &Event<'_>,
+    previous_hash: &[u8],
+    hash: &[u8],
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO invoice_events (reseller_id, sequence, invoice_id, invoice_version, name, from_status, to_status, actor,
+             reason, job_id, correlation, occurred_at, previous_hash, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        event.reseller_id.0,
+        event.sequence,
+        event.invoice_id.0,
+        event.invoice_version,
+        event.name.as_str(),
+        event.from_status.map(InvoiceStatus::as_str),
+        event.to_status.as_str(),
+        event.cause.actor,
+        event.cause.reason,
+        event.cause.job_id.map(|id| id.0),
+        event.cause.correlation,
+        event.occurred_at,
+        previous_hash,
+        hash,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Checks a reseller's chain and returns the first place where it does not hold; `None` when all of it does.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_broken_link(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<i64>> {
+    let mut previous_hash = CHAIN_START.to_vec();
+    let mut expected = 1;
+    loop {
+        let page = events_from(connection, reseller_id, expected).await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for row in page {
+            if row.sequence != expected || row.hash_after(reseller_id, &previous_hash) != row.hash {
+                return Ok(Some(expected));
+            }
+            previous_hash = row.hash;
+            expected += 1;
+        }
+    }
+}
+
+/// One event as history shows it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct EventRow {
+    /// Place in the chain.
+    pub sequence: i64,
+    /// The invoice.
+    pub invoice_id: InvoiceId,
+    /// Its version after the event.
+    pub invoice_version: i32,
+    /// What happened.
+    pub name: String,
+    /// Status before.
+    pub from_status: Option<String>,
+    /// Status after.
+    pub to_status: String,
+    /// Who asked.
+    pub actor: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Through which job.
+    pub job_id: Option<JobId>,
+    /// What ties the work of one request together.
+    pub correlation: String,
+    /// When.
+    pub occurred_at: DateTime<Utc>,
+    #[serde(skip)]
+    hash: Vec<u8>,
+}
+
+impl EventRow {
+    fn hash_after(&self, reseller_id: ResellerId, previous_hash: &[u8]) -> Vec<u8> {
+        let name = [
+            EventName::Generated,
+            EventName::Opened,
+            EventName::Reopened,
+            EventName::Closed,
+            EventName::Voided,
+            EventName::Discarded,
+        ]
+        .into_iter()
+        .find(|name| name.as_str() == self.name);
+        let (Some(name), Ok(to_status)) = (name, self.to_status.parse()) else { return Vec::new() };
+        let cause = Cause {
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+            job_id: self.job_id,
+            correlation: self.correlation.clone(),
+        };
+        let event = Event {
+            reseller_id,
+            sequence: self.sequence,
+            invoice_id: self.invoice_id,
+            invoice_version: self.invoice_version,
+            name,
+            from_status: self.from_status.as_deref().and_then(|text| text.parse().ok()),
+            to_status,
+            cause: &cause,
+            occurred_at: self.occurred_at,
+        };
+        event.hash(previous_hash).to_vec()
+    }
+}
+
+async fn events_from(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    sequence: i64,
+) -> sqlx::Result<Vec<EventRow>> {
+    sqlx::query_as!(
+        EventRow,
+        r#"SELECT sequence, invoice_id AS "invoice_id: InvoiceId", invoice_version, name, from_status, to_status, actor,
+                  reason, job_id AS "job_id: JobId", correlation, occurred_at, hash
+           FROM invoice_events WHERE reseller_id = $1 AND sequence >= $2 ORDER BY sequence LIMIT 1000"#,
+        reseller_id.0,
+        sequence,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Returns an invoice's history, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn events(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+) -> sqlx::Result<Vec<EventRow>> {
+    sqlx::query_as!(
+        EventRow,
+        r#"SELECT sequence, invoice_id AS "invoice_id: InvoiceId", invoice_version, name, from_status, to_status, actor,
+                  reason, job_id AS "job_id: JobId", correlation, occurred_at, hash
+           FROM invoice_events WHERE reseller_id = $1 AND invoice_id = $2 ORDER BY sequence LIMIT 1000"#,
+        reseller_id.0,
+        invoice_id.0,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Closes a billing period: its final bill run starts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn close_billing_period(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    provider: &str,
+    period: BillingPeriod,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO billing_periods (reseller_id, provider, billing_period_start, billing_period_end, state)
+         VALUES ($1, $2, $3, $4, 'closed')
+         ON CONFLICT (reseller_id, provider, billing_period_start) DO UPDATE SET state = 'closed'",
+        reseller_id.0,
+        provider,
+        period.start(),
+        period.end(),
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// What opening an invoice depends on, besides the invoice itself.
+#[derive(Clone, Debug)]
+pub struct OpeningFacts {
+    /// Whether the provider's month is final.
+    pub is_period_closed: bool,
+    /// Accounts with charges, but without customer or waiver.
+    pub unassigned_accounts: Vec<String>,
+}
+
+/// Returns what opening an invoice of this provider and month depends on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn opening_facts(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    provider: &str,
+    period: BillingPeriod,
+) -> sqlx::Result<OpeningFacts> {
+    let is_period_closed = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM billing_periods WHERE reseller_id = $1 AND provider = $2
+                          AND billing_period_start = $3 AND state = 'closed') AS "closed!""#,
+        reseller_id.0,
+        provider,
+        period.start(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let unassigned_accounts = sqlx::query_scalar!(
+        "SELECT DISTINCT totals.sub_account_id FROM charge_totals AS totals
+         JOIN charge_scopes ON charge_scopes.reseller_id = totals.reseller_id AND charge_scopes.id = totals.charge_scope_id
+         WHERE totals.reseller_id = $1 AND charge_scopes.provider = $2 AND charge_scopes.billing_period_start = $3
+           AND charge_scopes.superseded_by IS NULL AND totals.charge_category <> 'Tax' AND totals.billed_cost <> 0
+           AND NOT EXISTS (SELECT 1 FROM provider_accounts WHERE reseller_id = $1 AND provider = $2
+                           AND account_id = totals.sub_account_id)
+           AND NOT EXISTS (SELECT 1 FROM unassigned_waivers WHERE reseller_id = $1 AND provider = $2
+                           AND billing_period_start = $3 AND account_id = totals.sub_account_id)
+         ORDER BY 1 LIMIT 21",
+        reseller_id.0,
+        provider,
+        period.start(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(OpeningFacts { is_period_closed, unassigned_accounts })
+}

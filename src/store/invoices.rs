@@ -1,0 +1,620 @@
+//! Invoices and their content: written once as drafts, read whole.
+
+use std::collections::BTreeMap;
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::{PgConnection, types::Json};
+
+use super::{Corrupt, directory::Parties};
+use crate::domain::{
+    billing_period::BillingPeriod,
+    ids::{ChargeScopeId, CustomerId, InvoiceId, ResellerId},
+    invoice::{Invoice, InvoiceKind, Line, PartyDetails, PricedInvoice, TaxAmount},
+    invoice_status::InvoiceStatus,
+    money::Currency,
+    pricing::{ExchangeRate, PriceTerms},
+};
+
+/// What makes an invoice unique among those that are neither void nor discarded.
+#[derive(Clone, Debug)]
+pub struct InvoiceKey {
+    /// Who issues.
+    pub reseller_id: ResellerId,
+    /// Who receives.
+    pub customer_id: CustomerId,
+    /// Provider id.
+    pub provider: String,
+    /// The provider's month.
+    pub billing_period: BillingPeriod,
+    /// Its currency.
+    pub currency: Currency,
+}
+
+/// What an invoice takes from one part of a charge file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InvoiceSource {
+    /// The part.
+    pub charge_scope_id: ChargeScopeId,
+    /// The charges' currency.
+    pub cost_currency: Currency,
+    /// Exact cost without tax.
+    pub cost_exact: BigDecimal,
+    /// Exact tax, not resold.
+    pub excluded_tax: BigDecimal,
+    /// How many charges.
+    pub charge_count: i64,
+}
+
+/// A draft to be written.
+#[derive(Debug)]
+pub struct NewDraft<'a> {
+    /// Its id.
+    pub id: InvoiceId,
+    /// What makes it unique.
+    pub key: &'a InvoiceKey,
+    /// Issuer, receiver and language.
+    pub parties: &'a Parties,
+    /// Markup and exchange rates used.
+    pub terms: &'a PriceTerms,
+    /// The computed content.
+    pub priced: &'a PricedInvoice,
+    /// Where it comes from.
+    pub sources: &'a [InvoiceSource],
+    /// The void invoice it stands for.
+    pub replaces: Option<InvoiceId>,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Writes a draft with all its content and returns its document id.
+///
+/// # Errors
+/// When the database fails; a unique violation of `invoices_key` when a live invoice has the key.
+pub async fn insert_draft(connection: &mut PgConnection, draft: &NewDraft<'_>) -> sqlx::Result<String> {
+    let NewDraft { key, priced, .. } = draft;
+    let document_id = sqlx::query_scalar!(
+        r#"INSERT INTO invoices (reseller_id, id, customer_id, provider, billing_period_start, billing_period_end, currency,
+               kind, status, document_id, language, reseller_details, customer_details, markup_rate, exact_subtotal,
+               subtotal, tax, total, rounding_delta, excluded_tax, zero_line_count, charge_count, replaces, created_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'draft', 'D-' || lpad(nextval('document_ids')::text, 8, '0'), $9, $10,
+               $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+           RETURNING document_id"#,
+        key.reseller_id.0,
+        draft.id.0,
+        key.customer_id.0,
+        key.provider,
+        key.billing_period.start(),
+        key.billing_period.end(),
+        key.currency.code(),
+        priced.kind.as_str(),
+        draft.parties.language,
+        Json(&draft.parties.reseller) as _,
+        Json(&draft.parties.customer) as _,
+        draft.terms.markup_rate,
+        priced.exact_subtotal,
+        priced.subtotal,
+        priced.tax,
+        priced.total,
+        priced.rounding_delta,
+        Json(&priced.excluded_tax) as _,
+        priced.zero_line_count,
+        priced.charge_count,
+        draft.replaces.map(|id| id.0),
+        draft.created_at,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    insert_lines(connection, key.reseller_id, draft.id, &priced.lines).await?;
+    insert_taxes(connection, key.reseller_id, draft.id, &priced.taxes).await?;
+    insert_sources(connection, key.reseller_id, draft.id, draft.sources).await?;
+    insert_exchange_rates(connection, key.reseller_id, draft).await?;
+    Ok(document_id)
+}
+
+async fn insert_lines(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+    lines: &[Line],
+) -> sqlx::Result<()> {
+    let text = |column: fn(&Line) -> String| lines.iter().map(column).collect::<Vec<_>>();
+    let amount = |column: fn(&Line) -> BigDecimal| lines.iter().map(column).collect::<Vec<_>>();
+    let categories: Vec<Option<String>> =
+        lines.iter().map(|line| line.charge_category.map(|category| category.to_string())).collect();
+    let corrections: Vec<Option<NaiveDate>> = lines.iter().map(|line| line.correction_of).collect();
+    let counts: Vec<i64> = lines.iter().map(|line| line.charge_count).collect();
+    sqlx::query!(
+        "INSERT INTO invoice_lines (reseller_id, invoice_id, position, section_id, section_name, description, charge_category,
+             correction_of, cost_currency, cost_exact, exchange_rate, price_exact, net, charge_count)
+         SELECT $1, $2, line.position, line.section_id, line.section_name, line.description, line.charge_category,
+             line.correction_of, line.cost_currency, line.cost_exact, line.exchange_rate, line.price_exact, line.net,
+             line.charge_count
+         FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::text[], $9::numeric[], $10::numeric[],
+                     $11::numeric[], $12::numeric[], $13::bigint[])
+              WITH ORDINALITY AS line (section_id, section_name, description, charge_category, correction_of, cost_currency,
+                     cost_exact, exchange_rate, price_exact, net, charge_count, position)",
+        reseller_id.0,
+        invoice_id.0,
+        &text(|line| line.section_id.clone()),
+        &text(|line| line.section_name.clone()),
+        &text(|line| line.description.clone()),
+        &categories as &[Option<String>],
+        &corrections as &[Option<NaiveDate>],
+        &text(|line| line.cost_currency.to_string()),
+        &amount(|line| line.cost_exact.clone()),
+        &amount(|line| line.exchange_rate.clone()),
+        &amount(|line| line.price_exact.clone()),
+        &amount(|line| line.net.clone()),
+        &counts,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+async fn insert_taxes(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+    taxes: &[TaxAmount],
+) -> sqlx::Result<()> {
+    for (position, tax) in (1..).zip(taxes) {
+        sqlx::query!(
+            "INSERT INTO invoice_taxes (reseller_id, invoice_id, position, name, rate, base, amount)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            reseller_id.0,
+            invoice_id.0,
+            position,
+            tax.name,
+            tax.rate,
+            tax.base,
+            tax.amount,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn insert_sources(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+    sources: &[InvoiceSource],
+) -> sqlx::Result<()> {
+    for source in sources {
+        sqlx::query!(
+            "INSERT INTO invoice_sources (reseller_id, invoice_id, charge_scope_id, cost_currency, cost_exact, excluded_tax,
+                 charge_count)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            reseller_id.0,
+            invoice_id.0,
+            source.charge_scope_id.0,
+            source.cost_currency.code(),
+            source.cost_exact,
+            source.excluded_tax,
+            source.charge_count,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn insert_exchange_rates(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    draft: &NewDraft<'_>,
+) -> sqlx::Result<()> {
+    for (from, rate) in &draft.terms.exchange_rates {
+        sqlx::query!(
+            "INSERT INTO invoice_exchange_rates (reseller_id, invoice_id, from_currency, to_currency, rate, source, rated_on)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            reseller_id.0,
+            draft.id.0,
+            from.code(),
+            draft.key.currency.code(),
+            rate.rate,
+            rate.source,
+            rate.rated_on,
+        )
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Removes the content of a draft that is being discarded; the row stays as tombstone.
+///
+/// # Errors
+/// When the database fails, or the invoice is no draft.
+pub async fn delete_content(connection: &mut PgConnection, reseller_id: ResellerId, id: InvoiceId) -> sqlx::Result<()> {
+    let (reseller, id) = (reseller_id.0, id.0);
+    sqlx::query!("DELETE FROM invoice_lines WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM invoice_taxes WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM invoice_sources WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM invoice_exchange_rates WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Where an invoice stands, read under a lock that holds until the transaction ends.
+#[derive(Clone, Debug)]
+pub struct InvoiceState {
+    /// Its id.
+    pub id: InvoiceId,
+    /// What makes it unique.
+    pub key: InvoiceKey,
+    /// Invoice or credit note.
+    pub kind: InvoiceKind,
+    /// Its status.
+    pub status: InvoiceStatus,
+    /// Its version.
+    pub version: i32,
+    /// Given at generation.
+    pub document_id: String,
+    /// What it comes to.
+    pub total: BigDecimal,
+    /// Whether a draft's inputs changed.
+    pub stale: bool,
+    /// BCP 47 tag.
+    pub language: String,
+}
+
+struct StateRow {
+    id: InvoiceId,
+    customer_id: CustomerId,
+    provider: String,
+    billing_period_start: NaiveDate,
+    billing_period_end: NaiveDate,
+    currency: String,
+    kind: String,
+    status: String,
+    version: i32,
+    document_id: String,
+    total: BigDecimal,
+    stale: bool,
+    language: String,
+}
+
+impl StateRow {
+    fn into_state(self, reseller_id: ResellerId) -> sqlx::Result<InvoiceState> {
+        Ok(InvoiceState {
+            id: self.id,
+            key: InvoiceKey {
+                reseller_id,
+                customer_id: self.customer_id,
+                provider: self.provider,
+                billing_period: BillingPeriod::new(self.billing_period_start, self.billing_period_end)
+                    .corrupt("invoices.billing_period_start")?,
+                currency: self.currency.parse().corrupt("invoices.currency")?,
+            },
+            kind: kind_of(&self.kind),
+            status: self.status.parse().corrupt("invoices.status")?,
+            version: self.version,
+            document_id: self.document_id,
+            total: self.total,
+            stale: self.stale,
+            language: self.language,
+        })
+    }
+}
+
+fn kind_of(text: &str) -> InvoiceKind {
+    if text == InvoiceKind::CreditNote.as_str() { InvoiceKind::CreditNote } else { InvoiceKind::Invoice }
+}
+
+/// Locks an invoice and returns where it stands; `None` when it does not exist.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+) -> sqlx::Result<Option<InvoiceState>> {
+    let row = sqlx::query_as!(
+        StateRow,
+        r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
+                  billing_period_end, currency, kind, status, version, document_id, total, stale, language
+           FROM invoices WHERE reseller_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| row.into_state(reseller_id)).transpose()
+}
+
+/// Locks the live invoice of a key; `None` when there is none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_live(connection: &mut PgConnection, key: &InvoiceKey) -> sqlx::Result<Option<InvoiceState>> {
+    let row = sqlx::query_as!(
+        StateRow,
+        r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
+                  billing_period_end, currency, kind, status, version, document_id, total, stale, language
+           FROM invoices
+           WHERE reseller_id = $1 AND customer_id = $2 AND provider = $3 AND billing_period_start = $4 AND currency = $5
+             AND status NOT IN ('void', 'discarded') FOR NO KEY UPDATE"#,
+        key.reseller_id.0,
+        key.customer_id.0,
+        key.provider,
+        key.billing_period.start(),
+        key.currency.code(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| row.into_state(key.reseller_id)).transpose()
+}
+
+/// Reads an invoice whole; `None` when it does not exist.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+) -> sqlx::Result<Option<Invoice>> {
+    let row = sqlx::query!(
+        r#"SELECT customer_id AS "customer_id: CustomerId", provider, billing_period_start, billing_period_end, currency,
+                  kind, status, version, document_id, number, issued_on, language,
+                  reseller_details AS "reseller_details: Json<PartyDetails>",
+                  customer_details AS "customer_details: Json<PartyDetails>", markup_rate, exact_subtotal, subtotal, tax,
+                  total, rounding_delta, excluded_tax AS "excluded_tax: Json<BTreeMap<Currency, BigDecimal>>",
+                  zero_line_count, charge_count, stale, replaces AS "replaces: InvoiceId", created_at, opened_at
+           FROM invoices WHERE reseller_id = $1 AND id = $2"#,
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Invoice {
+        reseller_id,
+        id,
+        customer_id: row.customer_id,
+        provider: row.provider,
+        billing_period: BillingPeriod::new(row.billing_period_start, row.billing_period_end)
+            .corrupt("invoices.billing_period_start")?,
+        currency: row.currency.parse().corrupt("invoices.currency")?,
+        kind: kind_of(&row.kind),
+        status: row.status.parse().corrupt("invoices.status")?,
+        version: row.version,
+        document_id: row.document_id,
+        number: row.number,
+        issued_on: row.issued_on,
+        language: row.language.parse().corrupt("invoices.language")?,
+        reseller: row.reseller_details.0,
+        customer: row.customer_details.0,
+        markup_rate: row.markup_rate,
+        exact_subtotal: row.exact_subtotal,
+        subtotal: row.subtotal,
+        tax: row.tax,
+        total: row.total,
+        rounding_delta: row.rounding_delta,
+        excluded_tax: row.excluded_tax.0,
+        zero_line_count: row.zero_line_count,
+        charge_count: row.charge_count,
+        stale: row.stale,
+        replaces: row.replaces,
+        created_at: row.created_at,
+        opened_at: row.opened_at,
+        lines: lines(connection, reseller_id, id).await?,
+        taxes: taxes(connection, reseller_id, id).await?,
+        exchange_rates: exchange_rates(connection, reseller_id, id).await?,
+    }))
+}
+
+async fn lines(connection: &mut PgConnection, reseller_id: ResellerId, id: InvoiceId) -> sqlx::Result<Vec<Line>> {
+    // Bounded by what one invoice holds: its line count is the number of (account, service, category) triples.
+    let rows = sqlx::query!(
+        "SELECT section_id, section_name, description, charge_category, correction_of, cost_currency, cost_exact,
+                exchange_rate, price_exact, net, charge_count
+         FROM invoice_lines WHERE reseller_id = $1 AND invoice_id = $2 ORDER BY position",
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Line {
+                section_id: row.section_id,
+                section_name: row.section_name,
+                description: row.description,
+                charge_category: row
+                    .charge_category
+                    .map(|text| text.parse().corrupt("invoice_lines.charge_category"))
+                    .transpose()?,
+                correction_of: row.correction_of,
+                cost_currency: row.cost_currency.parse().corrupt("invoice_lines.cost_currency")?,
+                cost_exact: row.cost_exact,
+                exchange_rate: row.exchange_rate,
+                price_exact: row.price_exact,
+                net: row.net,
+                charge_count: row.charge_count,
+            })
+        })
+        .collect()
+}
+
+async fn taxes(connection: &mut PgConnection, reseller_id: ResellerId, id: InvoiceId) -> sqlx::Result<Vec<TaxAmount>> {
+    sqlx::query_as!(
+        TaxAmount,
+        "SELECT name, rate, base, amount FROM invoice_taxes WHERE reseller_id = $1 AND invoice_id = $2
+         ORDER BY position LIMIT 100",
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+async fn exchange_rates(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+) -> sqlx::Result<BTreeMap<Currency, ExchangeRate>> {
+    let rows = sqlx::query!(
+        "SELECT from_currency, rate, source, rated_on FROM invoice_exchange_rates
+         WHERE reseller_id = $1 AND invoice_id = $2 LIMIT 200",
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let from = row.from_currency.parse().corrupt("invoice_exchange_rates.from_currency")?;
+            Ok((from, ExchangeRate { rate: row.rate, source: row.source, rated_on: row.rated_on }))
+        })
+        .collect()
+}
+
+/// Which invoices to list; an absent filter lets all pass.
+#[derive(Clone, Debug, Default)]
+pub struct InvoiceFilter {
+    /// Of this reseller.
+    pub reseller_id: Option<ResellerId>,
+    /// Whose customer's name contains this, or whose id is this.
+    pub customer: Option<String>,
+    /// Of this provider.
+    pub provider: Option<String>,
+    /// Of months that begin on this day or later.
+    pub from: Option<NaiveDate>,
+    /// Of months that begin before this day.
+    pub until: Option<NaiveDate>,
+    /// In one of these statuses; empty is all but the discarded.
+    pub statuses: Vec<InvoiceStatus>,
+}
+
+/// An invoice in a list.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct InvoiceSummary {
+    /// Who issues.
+    pub reseller_id: ResellerId,
+    /// Its id.
+    pub id: InvoiceId,
+    /// Who receives.
+    pub customer_id: CustomerId,
+    /// As printed.
+    pub customer_name: String,
+    /// Provider id.
+    pub provider: String,
+    /// The provider's month.
+    pub billing_period: BillingPeriod,
+    /// Invoice or credit note.
+    pub kind: String,
+    /// Where it stands.
+    pub status: String,
+    /// Raised by each status change.
+    pub version: i32,
+    /// Given at generation.
+    pub document_id: String,
+    /// From the moment it opened.
+    pub number: Option<String>,
+    /// Day of issue.
+    pub issued_on: Option<NaiveDate>,
+    /// BCP 47 tag.
+    pub language: String,
+    /// What it comes to.
+    pub total: BigDecimal,
+    /// Currency of `total`.
+    pub currency: String,
+    /// Whether a draft's inputs changed.
+    pub stale: bool,
+    /// Kinds of the documents rendered for its version.
+    pub documents: Vec<String>,
+    /// State of each notification.
+    pub notifications: Vec<String>,
+}
+
+/// Lists invoices by customer, provider and month.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &InvoiceFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<InvoiceSummary>> {
+    let statuses: Vec<String> = match filter.statuses.as_slice() {
+        [] => ["draft", "open", "closed", "void"].map(str::to_owned).to_vec(),
+        statuses => statuses.iter().map(ToString::to_string).collect(),
+    };
+    let rows = sqlx::query!(
+        r#"SELECT reseller_id AS "reseller_id: ResellerId", id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId",
+                  customer_details ->> 'name' AS "customer_name!", provider, billing_period_start, billing_period_end, kind,
+                  status, version, document_id, number, issued_on, language, total, currency, stale,
+                  ARRAY(SELECT kind FROM documents WHERE documents.reseller_id = invoices.reseller_id
+                        AND documents.invoice_id = invoices.id AND documents.invoice_version = invoices.version
+                        ORDER BY kind) AS "documents!",
+                  ARRAY(SELECT state FROM notifications WHERE notifications.reseller_id = invoices.reseller_id
+                        AND notifications.invoice_id = invoices.id ORDER BY created_at) AS "notifications!"
+           FROM invoices
+           WHERE status = ANY($1) AND ($2::uuid IS NULL OR reseller_id = $2) AND ($3::text IS NULL OR provider = $3)
+             AND ($4::date IS NULL OR billing_period_start >= $4) AND ($5::date IS NULL OR billing_period_start < $5)
+             AND ($6::text IS NULL OR customer_id::text = $6 OR strpos(lower(customer_details ->> 'name'), lower($6)) > 0)
+           ORDER BY customer_details ->> 'name', provider, billing_period_start, id LIMIT $7"#,
+        &statuses,
+        filter.reseller_id.map(|id| id.0),
+        filter.provider,
+        filter.from,
+        filter.until,
+        filter.customer,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(InvoiceSummary {
+                reseller_id: row.reseller_id,
+                id: row.id,
+                customer_id: row.customer_id,
+                customer_name: row.customer_name,
+                provider: row.provider,
+                billing_period: BillingPeriod::new(row.billing_period_start, row.billing_period_end)
+                    .corrupt("invoices.billing_period_start")?,
+                kind: row.kind,
+                status: row.status,
+                version: row.version,
+                document_id: row.document_id,
+                number: row.number,
+                issued_on: row.issued_on,
+                language: row.language,
+                total: row.total,
+                currency: row.currency,
+                stale: row.stale,
+                documents: row.documents,
+                notifications: row.notifications,
+            })
+        })
+        .collect()
+}
+
+/// Finds the reseller of an invoice, where only its id, number or document id is at hand.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_by_name(connection: &mut PgConnection, name: &str) -> sqlx::Result<Vec<(ResellerId, InvoiceId)>> {
+    let rows = sqlx::query!(
+        r#"SELECT reseller_id AS "reseller_id: ResellerId", id AS "id: InvoiceId" FROM invoices
+           WHERE id::text = $1 OR number = $1 OR document_id = $1 ORDER BY id LIMIT 10"#,
+        name,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.reseller_id, row.id)).collect())
+}

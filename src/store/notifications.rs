@@ -1,0 +1,162 @@
+//! Notifications: who is to be told of which event, and what became of it.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::domain::ids::{InvoiceId, NotificationId, ResellerId};
+
+/// A notification to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewNotification {
+    /// Its id.
+    pub id: NotificationId,
+    /// Whose.
+    pub reseller_id: ResellerId,
+    /// About which invoice.
+    pub invoice_id: InvoiceId,
+    /// About which event.
+    pub event_sequence: i64,
+    /// Address; empty where there is nobody to tell.
+    pub recipient: String,
+    /// Display name.
+    pub recipient_name: String,
+    /// `event` for the first mail of an event; a person's resend is an intent of its own.
+    pub intent: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Why it is not sent; `None` is queued.
+    pub suppressed_because: Option<String>,
+    /// RFC 5322 Message-ID.
+    pub message_id: String,
+}
+
+/// Records a notification; the same (invoice, event, recipient, intent) again changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record(connection: &mut PgConnection, notification: &NewNotification) -> sqlx::Result<()> {
+    let state = if notification.suppressed_because.is_some() { "suppressed" } else { "queued" };
+    sqlx::query!(
+        "INSERT INTO notifications (reseller_id, id, invoice_id, event_sequence, recipient, recipient_name, intent, language,
+             state, reason, message_id, finished_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9 = 'suppressed' THEN now() END)
+         ON CONFLICT (reseller_id, invoice_id, event_sequence, recipient, intent) DO NOTHING",
+        notification.reseller_id.0,
+        notification.id.0,
+        notification.invoice_id.0,
+        notification.event_sequence,
+        notification.recipient,
+        notification.recipient_name,
+        notification.intent,
+        notification.language,
+        state,
+        notification.suppressed_because,
+        notification.message_id,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Returns the queued notifications about events of an invoice up to a version.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queued_up_to(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+    invoice_version: i32,
+) -> sqlx::Result<Vec<NotificationId>> {
+    sqlx::query_scalar!(
+        r#"SELECT notifications.id AS "id: NotificationId" FROM notifications
+           JOIN invoice_events ON invoice_events.reseller_id = notifications.reseller_id
+                              AND invoice_events.sequence = notifications.event_sequence
+           WHERE notifications.reseller_id = $1 AND notifications.invoice_id = $2 AND notifications.state = 'queued'
+             AND invoice_events.invoice_version <= $3
+           ORDER BY notifications.id LIMIT 1000"#,
+        reseller_id.0,
+        invoice_id.0,
+        invoice_version,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// A notification as it is found.
+#[derive(Clone, Debug)]
+pub struct StoredNotification {
+    /// About which invoice.
+    pub invoice_id: InvoiceId,
+    /// What happened to it.
+    pub event: String,
+    /// Why, where somebody said so.
+    pub reason: Option<String>,
+    /// Address.
+    pub recipient: String,
+    /// Display name.
+    pub recipient_name: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Where it stands.
+    pub state: String,
+    /// RFC 5322 Message-ID.
+    pub message_id: String,
+    /// When the event occurred: the mail's date.
+    pub occurred_at: DateTime<Utc>,
+    /// Whether the address was put on the suppression list since.
+    pub suppressed_because: Option<String>,
+}
+
+/// Reads a notification; `None` when it does not exist.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: NotificationId,
+) -> sqlx::Result<Option<StoredNotification>> {
+    sqlx::query_as!(
+        StoredNotification,
+        r#"SELECT notifications.invoice_id AS "invoice_id: InvoiceId", invoice_events.name AS event, invoice_events.reason,
+                  recipient, recipient_name, language, state, message_id, occurred_at,
+                  suppressed_addresses.reason AS "suppressed_because?"
+           FROM notifications
+           JOIN invoice_events ON invoice_events.reseller_id = notifications.reseller_id
+                              AND invoice_events.sequence = notifications.event_sequence
+           LEFT JOIN suppressed_addresses ON suppressed_addresses.reseller_id = notifications.reseller_id
+                              AND suppressed_addresses.email = lower(recipient)
+           WHERE notifications.reseller_id = $1 AND notifications.id = $2"#,
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// Moves a notification from one state to another. Returns false when it was not in the first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn change_state(
+    connection: &mut PgConnection,
+    (reseller_id, id): (ResellerId, NotificationId),
+    (from, to): (&str, &str),
+    reason: Option<&str>,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "UPDATE notifications
+         SET state = $4, reason = $5, sending_at = CASE WHEN $4 = 'sending' THEN now() ELSE sending_at END,
+             finished_at = CASE WHEN $4 IN ('sent', 'suppressed', 'failed', 'uncertain') THEN now() END
+         WHERE reseller_id = $1 AND id = $2 AND state = $3",
+        reseller_id.0,
+        id.0,
+        from,
+        to,
+        reason,
+    )
+    .execute(connection)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
