@@ -3,6 +3,8 @@
 //!
 //! The map of the building; arrows point down the list:
 //!
+//! - [`language`]: texts, numbers and dates in the customer's language;
 //! - [`domain`]: the rules, without I/O.
 
 pub mod domain;
+pub mod language;
