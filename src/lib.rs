@@ -5,8 +5,14 @@
 //!
 //! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
 //! - [`store`]: all SQL.
+//! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
+//! - [`language`]: texts, numbers and dates in the customer's language.
 //! - [`domain`]: the rules, without I/O.
 
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod language;
 pub mod queue;
 pub mod store;
+pub mod telemetry;

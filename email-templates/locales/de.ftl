@@ -1,0 +1,158 @@
+### Alle Texte, die ein Kunde auf Deutsch liest: E-Mails (mail-), Dokumente (document-) und beide (format-).
+### Jede Sprache hat dieselben Schlüssel mit denselben Argumenten; ein Test vergleicht sie.
+
+## Dokumente
+
+document-invoice = Rechnung
+# Nicht »Gutschrift«: Das ist nach § 14 Abs. 2 UStG die Abrechnung durch den Leistungsempfänger.
+document-credit-note = Rechnungskorrektur
+document-draft-mark = ENTWURF
+document-void-mark = STORNIERT
+document-number = Nummer
+document-document-id = Dokument-ID
+document-issued-on = Ausstellungsdatum
+document-billing-period = Abrechnungszeitraum
+document-provider = Anbieter
+document-issuer = Aussteller
+document-customer = Rechnungsempfänger
+document-tax-id = USt-IdNr./Steuernr.
+document-section = Konto
+document-description = Beschreibung
+document-category = Kategorie
+document-quantity = Menge
+document-charges = Einzelposten
+document-charge-count = { $count ->
+    [one] { $count_formatted } Einzelposten
+   *[other] { $count_formatted } Einzelposten
+}
+document-net = Nettobetrag
+document-subtotal = Zwischensumme
+document-section-subtotal = Zwischensumme { $section }
+document-tax = { $name } { $rate } auf { $base }
+document-tax-total = Steuern gesamt
+document-total = Gesamtbetrag
+document-correction-of = Korrekturen für { $month }
+document-page = Seite { $page } von { $pages }
+document-continued = Fortsetzung von der vorherigen Seite
+document-zero-lines = { $count ->
+    [one] { $count_formatted } Zeile ohne Kosten ist nicht aufgeführt.
+   *[other] { $count_formatted } Zeilen ohne Kosten sind nicht aufgeführt.
+}
+document-replaces = Ersetzt { $number }
+document-exchange-rate = Wechselkurs: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
+document-converted-view = Die Beträge sind zur Information in { $currency } angegeben. Dieses Dokument ist in { $invoice_currency } ausgestellt.
+
+document-category-usage = Nutzung
+document-category-purchase = Kauf
+document-category-credit = Guthaben
+document-category-adjustment = Anpassung
+document-category-tax = Steuer
+
+# Dateinamen: nur Kleinbuchstaben ohne Umlaute, Ziffern und Bindestriche.
+document-file-name-invoice = rechnung
+document-file-name-credit-note = rechnungskorrektur
+document-file-name-detail = details
+
+document-yes = Ja
+document-no = Nein
+
+document-column-document-id = Dokument-ID
+document-column-number = Nummer
+document-column-kind = Dokumentart
+document-column-issued-on = Ausstellungsdatum
+document-column-billing-period = Abrechnungszeitraum
+document-column-provider = Anbieter
+document-column-customer = Kunde
+document-column-currency = Währung
+document-column-sub-account-id = Konto-ID
+document-column-sub-account-name = Kontoname
+document-column-description = Beschreibung
+document-column-service-name = Dienst
+document-column-service-category = Dienstkategorie
+document-column-charge-category = Kategorie des Einzelpostens
+document-column-is-correction = Korrektur
+document-column-correction-of = Korrigierter Monat
+document-column-charge-count = Einzelposten
+document-column-charge-description = Beschreibung des Einzelpostens
+document-column-charge-period-start = Beginn des Zeitraums
+document-column-charge-period-end = Ende des Zeitraums
+document-column-consumed-quantity = Menge
+document-column-consumed-unit = Einheit
+document-column-region-id = Region
+document-column-resource-id = Ressourcen-ID
+document-column-resource-name = Ressourcenname
+document-column-sku-id = SKU
+document-column-tags = Tags
+document-column-price = Preis
+document-column-net = Nettobetrag
+document-column-tax = Steuern
+document-column-total = Gesamtbetrag
+
+## E-Mails
+
+mail-greeting = Guten Tag { $recipient_name },
+mail-greeting-unnamed = Guten Tag,
+mail-reason = Grund
+mail-documents = { $count ->
+    [one] Angehängtes Dokument
+   *[other] Angehängte Dokumente
+}
+mail-signature = Mit freundlichen Grüßen
+mail-footer = Dies ist eine automatische Nachricht. Sie erhalten sie als Ansprechpartner für die Abrechnung von { $customer_name } bei { $reseller_name }.
+
+mail-opened-subject = { $kind ->
+    [credit_note] Rechnungskorrektur { $number } von { $reseller_name }: { $provider }, { $billing_period }
+   *[invoice] Rechnung { $number } von { $reseller_name }: { $provider }, { $billing_period }
+}
+mail-opened-title = { $kind ->
+    [credit_note] Neue Rechnungskorrektur
+   *[invoice] Neue Rechnung
+}
+mail-opened-intro = { $kind ->
+    [credit_note] Die Rechnungskorrektur { $number } für { $customer_name } zu den Diensten von { $provider } (Abrechnungszeitraum: { $billing_period }) wurde ausgestellt.
+   *[invoice] Die Rechnung { $number } für { $customer_name } zu den Diensten von { $provider } (Abrechnungszeitraum: { $billing_period }) wurde ausgestellt.
+}
+
+mail-closed-subject = { $kind ->
+    [credit_note] Beglichen: Rechnungskorrektur { $number } von { $reseller_name }
+   *[invoice] Beglichen: Rechnung { $number } von { $reseller_name }
+}
+mail-closed-title = { $kind ->
+    [credit_note] Rechnungskorrektur beglichen
+   *[invoice] Rechnung beglichen
+}
+mail-closed-intro = { $kind ->
+    [credit_note] Die Rechnungskorrektur { $number } für { $customer_name } ist beglichen. Sie müssen nichts weiter unternehmen.
+   *[invoice] Die Rechnung { $number } für { $customer_name } ist beglichen. Sie müssen nichts weiter unternehmen.
+}
+
+mail-voided-subject = { $kind ->
+    [credit_note] Storniert: Rechnungskorrektur { $number } von { $reseller_name }
+   *[invoice] Storniert: Rechnung { $number } von { $reseller_name }
+}
+mail-voided-title = { $kind ->
+    [credit_note] Rechnungskorrektur storniert
+   *[invoice] Rechnung storniert
+}
+mail-voided-intro = { $kind ->
+    [credit_note] Die Rechnungskorrektur { $number } für { $customer_name } wurde storniert und ist nicht mehr gültig.
+   *[invoice] Die Rechnung { $number } für { $customer_name } wurde storniert und ist nicht mehr gültig. Bitte bezahlen Sie sie nicht.
+}
+
+mail-reopened-subject = { $kind ->
+    [credit_note] Wieder offen: Rechnungskorrektur { $number } von { $reseller_name }
+   *[invoice] Wieder offen: Rechnung { $number } von { $reseller_name }
+}
+mail-reopened-title = { $kind ->
+    [credit_note] Rechnungskorrektur wieder offen
+   *[invoice] Rechnung wieder offen
+}
+mail-reopened-intro = { $kind ->
+    [credit_note] Die Rechnungskorrektur { $number } für { $customer_name }, die als beglichen galt, ist wieder offen. Inhalt und Beträge sind unverändert.
+   *[invoice] Die Rechnung { $number } für { $customer_name }, die als beglichen galt, ist wieder offen. Inhalt und Beträge sind unverändert.
+}
+
+## Beide
+
+format-kilobytes = { $size } kB
+format-megabytes = { $size } MB

@@ -1,0 +1,157 @@
+### Every text that a customer reads in English: mails (mail-), documents (document-) and both (format-).
+### The same keys with the same arguments stand in each language; a test compares them.
+
+## Documents
+
+document-invoice = Invoice
+document-credit-note = Credit note
+document-draft-mark = DRAFT
+document-void-mark = VOID
+document-number = Number
+document-document-id = Document ID
+document-issued-on = Issue date
+document-billing-period = Billing period
+document-provider = Provider
+document-issuer = Issued by
+document-customer = Billed to
+document-tax-id = Tax ID
+document-section = Account
+document-description = Description
+document-category = Category
+document-quantity = Quantity
+document-charges = Charges
+document-charge-count = { $count ->
+    [one] { $count_formatted } charge
+   *[other] { $count_formatted } charges
+}
+document-net = Net amount
+document-subtotal = Subtotal
+document-section-subtotal = Subtotal { $section }
+document-tax = { $name } { $rate } on { $base }
+document-tax-total = Total tax
+document-total = Total
+document-correction-of = Corrections for { $month }
+document-page = Page { $page } of { $pages }
+document-continued = Continued from the previous page
+document-zero-lines = { $count ->
+    [one] { $count_formatted } line without cost is left out.
+   *[other] { $count_formatted } lines without cost are left out.
+}
+document-replaces = Replaces { $number }
+document-exchange-rate = Exchange rate: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
+document-converted-view = Amounts are shown in { $currency } for information. This document is issued in { $invoice_currency }.
+
+document-category-usage = Usage
+document-category-purchase = Purchase
+document-category-credit = Credit
+document-category-adjustment = Adjustment
+document-category-tax = Tax
+
+# File names: lower-case letters, digits and hyphens only.
+document-file-name-invoice = invoice
+document-file-name-credit-note = credit-note
+document-file-name-detail = detail
+
+document-yes = Yes
+document-no = No
+
+document-column-document-id = Document ID
+document-column-number = Number
+document-column-kind = Document type
+document-column-issued-on = Issue date
+document-column-billing-period = Billing period
+document-column-provider = Provider
+document-column-customer = Customer
+document-column-currency = Currency
+document-column-sub-account-id = Account ID
+document-column-sub-account-name = Account name
+document-column-description = Description
+document-column-service-name = Service
+document-column-service-category = Service category
+document-column-charge-category = Charge category
+document-column-is-correction = Correction
+document-column-correction-of = Corrected month
+document-column-charge-count = Charges
+document-column-charge-description = Charge description
+document-column-charge-period-start = Charge period start
+document-column-charge-period-end = Charge period end
+document-column-consumed-quantity = Quantity
+document-column-consumed-unit = Unit
+document-column-region-id = Region
+document-column-resource-id = Resource ID
+document-column-resource-name = Resource name
+document-column-sku-id = SKU
+document-column-tags = Tags
+document-column-price = Price
+document-column-net = Net amount
+document-column-tax = Tax
+document-column-total = Total
+
+## Mails
+
+mail-greeting = Dear { $recipient_name },
+mail-greeting-unnamed = Hello,
+mail-reason = Reason
+mail-documents = { $count ->
+    [one] Attached document
+   *[other] Attached documents
+}
+mail-signature = Kind regards,
+mail-footer = This is an automatic message. You receive it because you are a billing contact of { $customer_name } at { $reseller_name }.
+
+mail-opened-subject = { $kind ->
+    [credit_note] Credit note { $number } from { $reseller_name }: { $provider }, { $billing_period }
+   *[invoice] Invoice { $number } from { $reseller_name }: { $provider }, { $billing_period }
+}
+mail-opened-title = { $kind ->
+    [credit_note] New credit note
+   *[invoice] New invoice
+}
+mail-opened-intro = { $kind ->
+    [credit_note] Credit note { $number } has been issued to { $customer_name } for { $provider } services (billing period: { $billing_period }).
+   *[invoice] Invoice { $number } has been issued to { $customer_name } for { $provider } services (billing period: { $billing_period }).
+}
+
+mail-closed-subject = { $kind ->
+    [credit_note] Settled: credit note { $number } from { $reseller_name }
+   *[invoice] Settled: invoice { $number } from { $reseller_name }
+}
+mail-closed-title = { $kind ->
+    [credit_note] Credit note settled
+   *[invoice] Invoice settled
+}
+mail-closed-intro = { $kind ->
+    [credit_note] Credit note { $number } for { $customer_name } has been settled. You do not need to do anything else.
+   *[invoice] Invoice { $number } for { $customer_name } has been settled. You do not need to do anything else.
+}
+
+mail-voided-subject = { $kind ->
+    [credit_note] Cancelled: credit note { $number } from { $reseller_name }
+   *[invoice] Cancelled: invoice { $number } from { $reseller_name }
+}
+mail-voided-title = { $kind ->
+    [credit_note] Credit note cancelled
+   *[invoice] Invoice cancelled
+}
+mail-voided-intro = { $kind ->
+    [credit_note] Credit note { $number } for { $customer_name } has been cancelled and is no longer valid.
+   *[invoice] Invoice { $number } for { $customer_name } has been cancelled and is no longer valid. Please do not pay it.
+}
+
+mail-reopened-subject = { $kind ->
+    [credit_note] Open again: credit note { $number } from { $reseller_name }
+   *[invoice] Open again: invoice { $number } from { $reseller_name }
+}
+mail-reopened-title = { $kind ->
+    [credit_note] Credit note open again
+   *[invoice] Invoice open again
+}
+mail-reopened-intro = { $kind ->
+    [credit_note] Credit note { $number } for { $customer_name }, which had been settled, is open again. Its content and amounts have not changed.
+   *[invoice] Invoice { $number } for { $customer_name }, which had been settled, is open again. Its content and amounts have not changed.
+}
+
+## Both
+
+format-kilobytes = { $size } kB
+format-megabytes = { $size } MB

@@ -1,0 +1,157 @@
+### Todos los textos que un cliente lee en español: correos (mail-), documentos (document-) y ambos (format-).
+### Cada idioma tiene las mismas claves con los mismos argumentos; una prueba los compara.
+
+## Documentos
+
+document-invoice = Factura
+document-credit-note = Nota de crédito
+document-draft-mark = BORRADOR
+document-void-mark = ANULADA
+document-number = Número
+document-document-id = ID del documento
+document-issued-on = Fecha de emisión
+document-billing-period = Periodo de facturación
+document-provider = Proveedor
+document-issuer = Emisor
+document-customer = Cliente
+document-tax-id = Identificación fiscal
+document-section = Cuenta
+document-description = Concepto
+document-category = Categoría
+document-quantity = Cantidad
+document-charges = Cargos
+document-charge-count = { $count ->
+    [one] { $count_formatted } cargo
+   *[other] { $count_formatted } cargos
+}
+document-net = Importe neto
+document-subtotal = Subtotal
+document-section-subtotal = Subtotal de { $section }
+document-tax = { $name } { $rate } sobre { $base }
+document-tax-total = Total de impuestos
+document-total = Total
+document-correction-of = Correcciones de { $month }
+document-page = Página { $page } de { $pages }
+document-continued = Continúa de la página anterior
+document-zero-lines = { $count ->
+    [one] Se omite { $count_formatted } línea sin coste.
+   *[other] Se omiten { $count_formatted } líneas sin coste.
+}
+document-replaces = Sustituye a { $number }
+document-exchange-rate = Tipo de cambio: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
+document-converted-view = Los importes se muestran en { $currency } a título informativo. Este documento está emitido en { $invoice_currency }.
+
+document-category-usage = Consumo
+document-category-purchase = Compra
+document-category-credit = Crédito
+document-category-adjustment = Ajuste
+document-category-tax = Impuesto
+
+# Nombres de archivo: solo minúsculas sin tilde, cifras y guiones.
+document-file-name-invoice = factura
+document-file-name-credit-note = nota-de-credito
+document-file-name-detail = detalle
+
+document-yes = Sí
+document-no = No
+
+document-column-document-id = ID del documento
+document-column-number = Número
+document-column-kind = Tipo de documento
+document-column-issued-on = Fecha de emisión
+document-column-billing-period = Periodo de facturación
+document-column-provider = Proveedor
+document-column-customer = Cliente
+document-column-currency = Moneda
+document-column-sub-account-id = ID de cuenta
+document-column-sub-account-name = Nombre de la cuenta
+document-column-description = Concepto
+document-column-service-name = Servicio
+document-column-service-category = Categoría del servicio
+document-column-charge-category = Categoría del cargo
+document-column-is-correction = Corrección
+document-column-correction-of = Mes corregido
+document-column-charge-count = Cargos
+document-column-charge-description = Descripción del cargo
+document-column-charge-period-start = Inicio del periodo del cargo
+document-column-charge-period-end = Fin del periodo del cargo
+document-column-consumed-quantity = Cantidad
+document-column-consumed-unit = Unidad
+document-column-region-id = Región
+document-column-resource-id = ID del recurso
+document-column-resource-name = Nombre del recurso
+document-column-sku-id = SKU
+document-column-tags = Etiquetas
+document-column-price = Precio
+document-column-net = Importe neto
+document-column-tax = Impuestos
+document-column-total = Total
+
+## Correos
+
+mail-greeting = Hola, { $recipient_name }:
+mail-greeting-unnamed = Hola:
+mail-reason = Motivo
+mail-documents = { $count ->
+    [one] Documento adjunto
+   *[other] Documentos adjuntos
+}
+mail-signature = Atentamente,
+mail-footer = Este es un mensaje automático. Lo recibe porque es contacto de facturación de { $customer_name } en { $reseller_name }.
+
+mail-opened-subject = { $kind ->
+    [credit_note] Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
+   *[invoice] Factura { $number } de { $reseller_name }: { $provider }, { $billing_period }
+}
+mail-opened-title = { $kind ->
+    [credit_note] Nueva nota de crédito
+   *[invoice] Nueva factura
+}
+mail-opened-intro = { $kind ->
+    [credit_note] Se ha emitido la nota de crédito { $number } a nombre de { $customer_name } por los servicios de { $provider } (periodo de facturación: { $billing_period }).
+   *[invoice] Se ha emitido la factura { $number } a nombre de { $customer_name } por los servicios de { $provider } (periodo de facturación: { $billing_period }).
+}
+
+mail-closed-subject = { $kind ->
+    [credit_note] Saldada: nota de crédito { $number } de { $reseller_name }
+   *[invoice] Saldada: factura { $number } de { $reseller_name }
+}
+mail-closed-title = { $kind ->
+    [credit_note] Nota de crédito saldada
+   *[invoice] Factura saldada
+}
+mail-closed-intro = { $kind ->
+    [credit_note] La nota de crédito { $number } de { $customer_name } ha quedado saldada. No tiene que hacer nada más.
+   *[invoice] La factura { $number } de { $customer_name } ha quedado saldada. No tiene que hacer nada más.
+}
+
+mail-voided-subject = { $kind ->
+    [credit_note] Anulada: nota de crédito { $number } de { $reseller_name }
+   *[invoice] Anulada: factura { $number } de { $reseller_name }
+}
+mail-voided-title = { $kind ->
+    [credit_note] Nota de crédito anulada
+   *[invoice] Factura anulada
+}
+mail-voided-intro = { $kind ->
+    [credit_note] La nota de crédito { $number } de { $customer_name } se ha anulado y ya no es válida.
+   *[invoice] La factura { $number } de { $customer_name } se ha anulado y ya no es válida. Le rogamos que no la pague.
+}
+
+mail-reopened-subject = { $kind ->
+    [credit_note] Abierta de nuevo: nota de crédito { $number } de { $reseller_name }
+   *[invoice] Abierta de nuevo: factura { $number } de { $reseller_name }
+}
+mail-reopened-title = { $kind ->
+    [credit_note] Nota de crédito abierta de nuevo
+   *[invoice] Factura abierta de nuevo
+}
+mail-reopened-intro = { $kind ->
+    [credit_note] La nota de crédito { $number } de { $customer_name }, que figuraba como saldada, vuelve a estar abierta. Su contenido y sus importes no han cambiado.
+   *[invoice] La factura { $number } de { $customer_name }, que figuraba como saldada, vuelve a estar abierta. Su contenido y sus importes no han cambiado.
+}
+
+## Ambos
+
+format-kilobytes = { $size } kB
+format-megabytes = { $size } MB

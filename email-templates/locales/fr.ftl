@@ -1,0 +1,157 @@
+### Tous les textes qu’un client lit en français : courriels (mail-), documents (document-) et les deux (format-).
+### Chaque langue a les mêmes clés avec les mêmes arguments ; un test les compare.
+
+## Documents
+
+document-invoice = Facture
+document-credit-note = Avoir
+document-draft-mark = BROUILLON
+document-void-mark = ANNULÉ
+document-number = Numéro
+document-document-id = ID du document
+document-issued-on = Date d’émission
+document-billing-period = Période de facturation
+document-provider = Fournisseur
+document-issuer = Émetteur
+document-customer = Client
+document-tax-id = Identifiant fiscal
+document-section = Compte
+document-description = Désignation
+document-category = Catégorie
+document-quantity = Quantité
+document-charges = Frais
+document-charge-count = { $count ->
+    [one] { $count_formatted } ligne de frais
+   *[other] { $count_formatted } lignes de frais
+}
+document-net = Montant net
+document-subtotal = Sous-total
+document-section-subtotal = Sous-total { $section }
+document-tax = { $name } { $rate } sur { $base }
+document-tax-total = Total des taxes
+document-total = Total
+document-correction-of = Corrections, { $month }
+document-page = Page { $page } sur { $pages }
+document-continued = Suite de la page précédente
+document-zero-lines = { $count ->
+    [one] { $count_formatted } ligne sans coût n’est pas affichée.
+   *[other] { $count_formatted } lignes sans coût ne sont pas affichées.
+}
+document-replaces = Remplace { $number }
+document-exchange-rate = Taux de change : 1 { $from } = { $rate } { $to } ({ $source }, { $date })
+document-converted-view = Les montants sont affichés en { $currency } à titre indicatif. Ce document est émis en { $invoice_currency }.
+
+document-category-usage = Utilisation
+document-category-purchase = Achat
+document-category-credit = Crédit
+document-category-adjustment = Ajustement
+document-category-tax = Taxe
+
+# Noms de fichier : minuscules sans accent, chiffres et traits d’union seulement.
+document-file-name-invoice = facture
+document-file-name-credit-note = avoir
+document-file-name-detail = detail
+
+document-yes = Oui
+document-no = Non
+
+document-column-document-id = ID du document
+document-column-number = Numéro
+document-column-kind = Type de document
+document-column-issued-on = Date d’émission
+document-column-billing-period = Période de facturation
+document-column-provider = Fournisseur
+document-column-customer = Client
+document-column-currency = Devise
+document-column-sub-account-id = ID du compte
+document-column-sub-account-name = Nom du compte
+document-column-description = Désignation
+document-column-service-name = Service
+document-column-service-category = Catégorie du service
+document-column-charge-category = Catégorie de frais
+document-column-is-correction = Correction
+document-column-correction-of = Mois corrigé
+document-column-charge-count = Lignes de frais
+document-column-charge-description = Description des frais
+document-column-charge-period-start = Début de la période
+document-column-charge-period-end = Fin de la période
+document-column-consumed-quantity = Quantité
+document-column-consumed-unit = Unité
+document-column-region-id = Région
+document-column-resource-id = ID de la ressource
+document-column-resource-name = Nom de la ressource
+document-column-sku-id = SKU
+document-column-tags = Étiquettes
+document-column-price = Prix
+document-column-net = Montant net
+document-column-tax = Taxes
+document-column-total = Total
+
+## Courriels
+
+mail-greeting = Bonjour { $recipient_name },
+mail-greeting-unnamed = Bonjour,
+mail-reason = Motif
+mail-documents = { $count ->
+    [one] Document joint
+   *[other] Documents joints
+}
+mail-signature = Cordialement,
+mail-footer = Ceci est un message automatique. Vous le recevez en tant que contact de facturation de { $customer_name } chez { $reseller_name }.
+
+mail-opened-subject = { $kind ->
+    [credit_note] Avoir { $number } de { $reseller_name } : { $provider }, { $billing_period }
+   *[invoice] Facture { $number } de { $reseller_name } : { $provider }, { $billing_period }
+}
+mail-opened-title = { $kind ->
+    [credit_note] Nouvel avoir
+   *[invoice] Nouvelle facture
+}
+mail-opened-intro = { $kind ->
+    [credit_note] L’avoir { $number } a été émis au nom de { $customer_name } pour les services { $provider } (période de facturation : { $billing_period }).
+   *[invoice] La facture { $number } a été émise au nom de { $customer_name } pour les services { $provider } (période de facturation : { $billing_period }).
+}
+
+mail-closed-subject = { $kind ->
+    [credit_note] Soldé : avoir { $number } de { $reseller_name }
+   *[invoice] Soldée : facture { $number } de { $reseller_name }
+}
+mail-closed-title = { $kind ->
+    [credit_note] Avoir soldé
+   *[invoice] Facture soldée
+}
+mail-closed-intro = { $kind ->
+    [credit_note] L’avoir { $number } de { $customer_name } est soldé. Vous n’avez rien d’autre à faire.
+   *[invoice] La facture { $number } de { $customer_name } est soldée. Vous n’avez rien d’autre à faire.
+}
+
+mail-voided-subject = { $kind ->
+    [credit_note] Annulé : avoir { $number } de { $reseller_name }
+   *[invoice] Annulée : facture { $number } de { $reseller_name }
+}
+mail-voided-title = { $kind ->
+    [credit_note] Avoir annulé
+   *[invoice] Facture annulée
+}
+mail-voided-intro = { $kind ->
+    [credit_note] L’avoir { $number } de { $customer_name } a été annulé et n’est plus valable.
+   *[invoice] La facture { $number } de { $customer_name } a été annulée et n’est plus valable. Merci de ne pas la payer.
+}
+
+mail-reopened-subject = { $kind ->
+    [credit_note] De nouveau ouvert : avoir { $number } de { $reseller_name }
+   *[invoice] De nouveau ouverte : facture { $number } de { $reseller_name }
+}
+mail-reopened-title = { $kind ->
+    [credit_note] Avoir de nouveau ouvert
+   *[invoice] Facture de nouveau ouverte
+}
+mail-reopened-intro = { $kind ->
+    [credit_note] L’avoir { $number } de { $customer_name }, qui était soldé, est de nouveau ouvert. Son contenu et ses montants n’ont pas changé.
+   *[invoice] La facture { $number } de { $customer_name }, qui était soldée, est de nouveau ouverte. Son contenu et ses montants n’ont pas changé.
+}
+
+## Les deux
+
+format-kilobytes = { $size } ko
+format-megabytes = { $size } Mo
