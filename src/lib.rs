@@ -3,6 +3,8 @@
 //!
 //! The map of the building; arrows point down the list:
 //!
+//! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
 //! - [`domain`]: the rules, without I/O.
 
 pub mod domain;
+pub mod providers;
