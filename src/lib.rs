@@ -7,6 +7,7 @@
 //! - [`store`]: all SQL.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
 //! - [`language`]: texts, numbers and dates in the customer's language.
+//! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
 //! - [`domain`]: the rules, without I/O.
 
 pub mod clock;
@@ -16,3 +17,4 @@ pub mod language;
 pub mod queue;
 pub mod store;
 pub mod telemetry;
+pub mod providers;

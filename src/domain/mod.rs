@@ -6,6 +6,7 @@
 pub mod billing_period;
 pub mod charge;
 pub mod directory;
+pub mod charge_file;
 pub mod document;
 pub mod ids;
 pub mod invoice;

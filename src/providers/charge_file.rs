@@ -1,0 +1,172 @@
+//! A charge file on disk, read twice: first to check every row and sum the costs, then to store them.
+//!
+//! Two passes, because a bad row at the end must not cost the storing, and rolling back, of all rows before it. Both
+//! block: call them off the async threads. Memory grows with neither the rows nor their length.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use bigdecimal::BigDecimal;
+use chrono::NaiveDate;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Problem, RejectedFile,
+    focus::{self, ChargeReader, ReadError},
+};
+use crate::domain::{
+    billing_period::BillingPeriod,
+    charge_file::{ChargeRow, CheckedChargeFile, CheckedScope},
+    money::Currency,
+};
+
+/// Pairs of billing account and period that one file may hold; it bounds the memory, and no provider comes near it.
+const MAX_SCOPES: usize = 10_000;
+
+/// Why a charge file is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ChargeFileError {
+    /// It breaks the rules; sending it again changes nothing.
+    #[error(transparent)]
+    Rejected(#[from] RejectedFile),
+    /// It could not be read; that may pass.
+    #[error("the charge file cannot be read")]
+    Io(#[from] io::Error),
+}
+
+impl From<ReadError> for ChargeFileError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Row(rejected) | ReadError::File(rejected) => Self::Rejected(rejected),
+            ReadError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Checks every row of a file and sums its costs exactly.
+///
+/// # Errors
+/// [`RejectedFile`] with the first 20 problems and how many more there are.
+pub fn check_charge_file(path: &Path) -> Result<CheckedChargeFile, ChargeFileError> {
+    let mut input = HashingReader { file: File::open(path)?, hasher: Sha256::new(), size_bytes: 0 };
+    let mut check = Check::default();
+    for row in ChargeReader::new(&mut input)? {
+        match row {
+            Ok(row) => check.add(row),
+            Err(ReadError::Row(rejected) | ReadError::File(rejected)) => check.refuse(rejected),
+            Err(ReadError::Io(error)) => return Err(error.into()),
+        }
+    }
+    if !check.rejected.is_empty() {
+        return Err(check.rejected.into());
+    }
+    // The identity is of all bytes, also of those a decompressor had no use for.
+    io::copy(&mut input, &mut io::sink())?;
+    Ok(CheckedChargeFile {
+        sha256: input.hasher.finalize().into(),
+        format: focus::FORMAT,
+        size_bytes: input.size_bytes,
+        charge_count: check.charge_count,
+        scopes: check.into_scopes(),
+    })
+}
+
+/// Reads the charges of a file that was checked before.
+///
+/// # Errors
+/// When the file cannot be opened, or is no longer what was checked.
+pub fn read_charges(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<ChargeRow, ChargeFileError>> + Send + use<>, ChargeFileError> {
+    let rows = ChargeReader::new(File::open(path)?)?;
+    Ok(rows.map(|row| row.map_err(ChargeFileError::from)))
+}
+
+struct HashingReader {
+    file: File,
+    hasher: Sha256,
+    size_bytes: i64,
+}
+
+impl Read for HashingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        let (read, _) = buffer.split_at(length);
+        self.hasher.update(read);
+        self.size_bytes = self.size_bytes.saturating_add(i64::try_from(length).map_err(io::Error::other)?);
+        Ok(length)
+    }
+}
+
+/// What the first pass gathers.
+#[derive(Default)]
+struct Check {
+    rejected: RejectedFile,
+    charge_count: i64,
+    scope_count: usize,
+    scopes: BTreeMap<BillingPeriod, BTreeMap<String, ScopeSum>>,
+    period_ends: BTreeMap<NaiveDate, NaiveDate>,
+}
+
+#[derive(Default)]
+struct ScopeSum {
+    charge_count: i64,
+    billed_cost: BTreeMap<Currency, BigDecimal>,
+}
+
+impl Check {
+    fn add(&mut self, row: ChargeRow) {
+        let ChargeRow { line, charge, .. } = row;
+        let period = charge.billing_period;
+        let end = *self.period_ends.entry(period.start()).or_insert(period.end());
+        if end != period.end() {
+            let rule = format!("an earlier row says that the billing period from {} ends on {end}", period.start());
+            let value = period.end().to_string();
+            self.rejected.add(Problem::new(line, Some("BillingPeriodEnd"), Some(&value), rule));
+            return;
+        }
+        self.charge_count += 1;
+        let accounts = self.scopes.entry(period).or_default();
+        if let Some(scope) = accounts.get_mut(&charge.billing_account_id) {
+            return scope.add(charge.billing_currency, charge.billed_cost);
+        }
+        if self.scope_count == MAX_SCOPES {
+            let rule = format!("the file holds more than {MAX_SCOPES} pairs of billing account and billing period");
+            self.rejected.add(Problem::new(line, Some("BillingAccountId"), Some(&charge.billing_account_id), rule));
+            return;
+        }
+        self.scope_count += 1;
+        let scope = accounts.entry(charge.billing_account_id).or_default();
+        scope.add(charge.billing_currency, charge.billed_cost);
+    }
+
+    fn refuse(&mut self, rejected: RejectedFile) {
+        self.rejected.more += rejected.more;
+        for problem in rejected.problems {
+            self.rejected.add(problem);
+        }
+    }
+
+    fn into_scopes(self) -> Vec<CheckedScope> {
+        let by_account = |(billing_period, accounts): (BillingPeriod, BTreeMap<String, ScopeSum>)| {
+            accounts.into_iter().map(move |(billing_account_id, sum)| CheckedScope {
+                billing_account_id,
+                billing_period,
+                charge_count: sum.charge_count,
+                billed_cost: sum.billed_cost,
+            })
+        };
+        self.scopes.into_iter().flat_map(by_account).collect()
+    }
+}
+
+impl ScopeSum {
+    fn add(&mut self, currency: Currency, billed_cost: BigDecimal) {
+        self.charge_count += 1;
+        *self.billed_cost.entry(currency).or_default() += billed_cost;
+    }
+}
