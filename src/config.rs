@@ -57,7 +57,11 @@ pub const VARIABLES: [Variable; 17] = [
     setting("BILLRUNNER_LEASE_SECS", "15", "how long a silent worker keeps its jobs"),
     setting("BILLRUNNER_RETRY_BASE_MS", "1000", "longest first wait before a retry; it doubles with each failure"),
     setting("BILLRUNNER_RETENTION_DAYS", "90", "how long finished jobs, and with them idempotency keys, are kept"),
-    setting("BILLRUNNER_MAIL_DOMAIN", "billrunner.invalid", "right-hand side of Message-IDs; set it to your mail domain"),
+    setting(
+        "BILLRUNNER_MAIL_DOMAIN",
+        "billrunner.invalid",
+        "right-hand side of Message-IDs; set it to your mail domain",
+    ),
     setting("BILLRUNNER_LOG", "info", "what is logged, such as warn or billrunner=debug,info"),
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
 ];
@@ -167,9 +171,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] naming every variable with a value that does not read, and every unknown `BILLRUNNER_…` one.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_variables(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
+        Self::from_variables(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
     }
 
     /// Reads settings from given variables.

@@ -14,7 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod language;
+pub mod providers;
 pub mod queue;
 pub mod store;
 pub mod telemetry;
-pub mod providers;

@@ -30,6 +30,10 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// All events, in the order of the lifecycle.
+    pub const ALL: [Self; 6] =
+        [Self::Generated, Self::Opened, Self::Reopened, Self::Closed, Self::Voided, Self::Discarded];
+
     /// Returns the event's name, the same in SQL, JSON and as the name of its message's folder.
     pub fn as_str(self) -> &'static str {
         match self {

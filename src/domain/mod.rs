@@ -5,8 +5,8 @@
 
 pub mod billing_period;
 pub mod charge;
-pub mod directory;
 pub mod charge_file;
+pub mod directory;
 pub mod document;
 pub mod ids;
 pub mod invoice;

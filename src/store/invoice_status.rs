@@ -228,16 +228,7 @@ pub struct EventRow {
 
 impl EventRow {
     fn hash_after(&self, reseller_id: ResellerId, previous_hash: &[u8]) -> Vec<u8> {
-        let name = [
-            EventName::Generated,
-            EventName::Opened,
-            EventName::Reopened,
-            EventName::Closed,
-            EventName::Voided,
-            EventName::Discarded,
-        ]
-        .into_iter()
-        .find(|name| name.as_str() == self.name);
+        let name = EventName::ALL.into_iter().find(|name| name.as_str() == self.name);
         let (Some(name), Ok(to_status)) = (name, self.to_status.parse()) else { return Vec::new() };
         let cause = Cause {
             actor: self.actor.clone(),

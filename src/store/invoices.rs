@@ -6,10 +6,10 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, types::Json};
 
-use super::{Corrupt, directory::Parties};
+use super::{Corrupt, charge_sums::ChargeSource, directory::Parties};
 use crate::domain::{
     billing_period::BillingPeriod,
-    ids::{ChargeScopeId, CustomerId, InvoiceId, ResellerId},
+    ids::{CustomerId, InvoiceId, ResellerId},
     invoice::{Invoice, InvoiceKind, Line, PartyDetails, PricedInvoice, TaxAmount},
     invoice_status::InvoiceStatus,
     money::Currency,
@@ -31,21 +31,6 @@ pub struct InvoiceKey {
     pub currency: Currency,
 }
 
-/// What an invoice takes from one part of a charge file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InvoiceSource {
-    /// The part.
-    pub charge_scope_id: ChargeScopeId,
-    /// The charges' currency.
-    pub cost_currency: Currency,
-    /// Exact cost without tax.
-    pub cost_exact: BigDecimal,
-    /// Exact tax, not resold.
-    pub excluded_tax: BigDecimal,
-    /// How many charges.
-    pub charge_count: i64,
-}
-
 /// A draft to be written.
 #[derive(Debug)]
 pub struct NewDraft<'a> {
@@ -60,7 +45,7 @@ pub struct NewDraft<'a> {
     /// The computed content.
     pub priced: &'a PricedInvoice,
     /// Where it comes from.
-    pub sources: &'a [InvoiceSource],
+    pub sources: &'a [ChargeSource],
     /// The void invoice it stands for.
     pub replaces: Option<InvoiceId>,
     /// When.
@@ -181,7 +166,7 @@ async fn insert_sources(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
     invoice_id: InvoiceId,
-    sources: &[InvoiceSource],
+    sources: &[ChargeSource],
 ) -> sqlx::Result<()> {
     for source in sources {
         sqlx::query!(

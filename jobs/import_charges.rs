@@ -1,0 +1,123 @@
+//! Reads a charge file from the object store into Postgres.
+//!
+//! Idempotent by reseller and sha256: the same file again is a success that changes nothing. A file is accepted whole
+//! or rejected whole; rejection is permanent and names the first twenty problems.
+
+use std::{fs::File, time::Duration};
+
+use futures::TryStreamExt;
+use object_store::{ObjectStoreExt, path::Path};
+use serde::{Deserialize, Serialize};
+use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+
+use crate::{
+    context::Context,
+    domain::ids::ResellerId,
+    providers::{self, ChargeFileError, check_charge_file, read_charges},
+    queue::{Attempt, Finished, Job, JobError, Queue},
+    store::charges::{self, NewChargeFile, StoreChargeFileError, StoredChargeFile},
+};
+
+/// Names a charge file that lies in the object store under its sha256.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportCharges {
+    /// Whose charges they are.
+    pub reseller_id: ResellerId,
+    /// Provider id; decides the profile of the invoices.
+    pub provider: String,
+    /// Of the file, 64 hexadecimal digits; also its place in the object store.
+    pub sha256: String,
+    /// As it was called, for people.
+    pub file_name: String,
+}
+
+/// Returns where a charge file lies in the object store, by the sha256 of its bytes.
+///
+/// # Errors
+/// When the text is no sha256: whatever it is, it does not become part of a path.
+pub fn charge_file_location(sha256: &str) -> Result<Path, NotASha256> {
+    let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if sha256.len() == 64 && sha256.bytes().all(digits) {
+        Ok(Path::from(format!("charge-files/{sha256}")))
+    } else {
+        Err(NotASha256(sha256.chars().take(80).collect()))
+    }
+}
+
+/// Says that a text is no sha256.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a sha256; write 64 lower-case hexadecimal digits")]
+pub struct NotASha256(String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the object store holds no file {0}; upload it before asking for its import")]
+struct MissingFile(Path);
+
+impl Job for ImportCharges {
+    type Context = Context;
+    const KIND: &'static str = "import_charges";
+    const EVENT_TYPE: &'static str = "billrunner.charges.import.v1";
+    const QUEUE: Queue = Queue::Billing;
+    const TIMEOUT: Duration = Duration::from_hours(1);
+
+    async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
+        let profile = providers::find(&self.provider).map_err(JobError::permanent)?;
+        let location = charge_file_location(&self.sha256).map_err(JobError::permanent)?;
+        let file = self.download(&context, location).await?;
+        let to_check = file.try_clone().map_err(JobError::transient)?;
+        let checked = spawn_blocking(move || check_charge_file(&to_check))
+            .await
+            .map_err(JobError::transient)?
+            .map_err(charge_file_error)?;
+        let mut connection = context.pool.acquire().await?;
+        charges::ensure_charges_partitions(&mut connection, &checked).await?;
+        drop(connection);
+
+        let rows = read_charges(file).map_err(charge_file_error)?;
+        let new =
+            NewChargeFile { reseller_id: self.reseller_id, provider: profile.id, file_name: &self.file_name, checked: &checked };
+        let mut effects = attempt.begin().await?;
+        let stored = charges::store_charge_file(effects.connection(), new, rows).await.map_err(store_error)?;
+        match stored {
+            StoredChargeFile::Known(id) => Ok(attempt.complete_without_effects(format!("charge file {id} is known already"))),
+            StoredChargeFile::New { id, superseded_scope_count, stale_draft_count } => {
+                let count = checked.charge_count;
+                let message = format!(
+                    "charge file {id}: {count} charges, {superseded_scope_count} earlier parts superseded, \
+                     {stale_draft_count} drafts stale"
+                );
+                effects.complete(message).await
+            }
+        }
+    }
+}
+
+impl ImportCharges {
+    /// Copies the file to local disk, so that it can be read twice whatever the object store is.
+    async fn download(&self, context: &Context, location: Path) -> Result<File, JobError> {
+        let found = context.objects.get(&location).await.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => JobError::permanent(MissingFile(location)),
+            other => JobError::transient(other),
+        })?;
+        let local = tempfile::tempfile().map_err(JobError::transient)?;
+        let mut writer = tokio::fs::File::from_std(local.try_clone().map_err(JobError::transient)?);
+        let mut chunks = found.into_stream();
+        while let Some(chunk) = chunks.try_next().await.map_err(JobError::transient)? {
+            writer.write_all(&chunk).await.map_err(JobError::transient)?;
+        }
+        writer.flush().await.map_err(JobError::transient)?;
+        Ok(local)
+    }
+}
+
+fn charge_file_error(error: ChargeFileError) -> JobError {
+    match error {
+        ChargeFileError::Rejected(rejected) => JobError::permanent(rejected),
+        other => JobError::transient(other),
+    }
+}
+
+fn store_error(error: StoreChargeFileError) -> JobError {
+    JobError::transient(error)
+}

@@ -1,0 +1,45 @@
+//! The kinds of job: one file each. This is their table of contents.
+//!
+//! | kind | what it does | idempotent by |
+//! |---|---|---|
+//! | `import_charges` | reads a charge file into Postgres | reseller and sha256 |
+//! | `start_bill_run` | fans a month out into one generation per customer and currency | reseller, provider, period, run id |
+//! | `generate_invoice` | prices a customer's charges into a draft, and opens it if asked | the invoice's unique key |
+//! | `change_invoice_status` | moves an invoice forward | invoice, target, version |
+//! | `discard_invoice` | throws a draft away | invoice |
+//! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
+//! | `render_document` | renders one export into the object store | invoice, version, kind, language, template |
+//! | `send_notification` | sends one mail, at most once | notification |
+
+mod change_invoice_status;
+mod correct_invoice;
+mod discard_invoice;
+mod generate_invoice;
+mod import_charges;
+mod render_document;
+mod send_notification;
+mod start_bill_run;
+
+pub use change_invoice_status::ChangeInvoiceStatus;
+pub use correct_invoice::CorrectInvoice;
+pub use discard_invoice::DiscardInvoice;
+pub use generate_invoice::{GenerateInvoice, InitialStatus};
+pub use import_charges::{ImportCharges, charge_file_location};
+pub use render_document::RenderDocument;
+pub use send_notification::SendNotification;
+pub use start_bill_run::StartBillRun;
+
+use crate::{context::Context, providers, queue::Registry};
+
+/// Returns every kind, ready to run.
+pub fn registry() -> Registry<Context> {
+    Registry::new(providers::all().iter().map(|profile| profile.id))
+        .with::<ImportCharges>()
+        .with::<StartBillRun>()
+        .with::<GenerateInvoice>()
+        .with::<ChangeInvoiceStatus>()
+        .with::<DiscardInvoice>()
+        .with::<CorrectInvoice>()
+        .with::<RenderDocument>()
+        .with::<SendNotification>()
+}

@@ -1,0 +1,205 @@
+//! Sends one mail about one invoice event, at most once.
+//!
+//! The row is `sending` in the database before the SMTP conversation begins. An attempt that finds it so has followed
+//! one that died in the middle: whether the mail went out is unknown, and it is `uncertain`, not sent again. Running
+//! twice therefore equals running once for the customer. 4xx and trouble before the content was sent are tried again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::{ObjectStoreExt, path::Path};
+use serde::{Deserialize, Serialize};
+
+use super::render_document::ATTACHED;
+use crate::{
+    context::Context,
+    domain::{
+        ids::{NotificationId, ResellerId},
+        invoice::Invoice,
+        invoice_event::EventName,
+        invoice_status::InvoiceStatus,
+        language_tag::NotALanguageTag,
+    },
+    language::Language,
+    mail::{Attachment, Correspondent, InvoiceMessage, OutgoingMail, SendError, templates},
+    providers,
+    queue::{Attempt, Finished, Job, JobError, Queue},
+    store::{
+        directory,
+        documents::{self, StoredDocument},
+        invoices,
+        notifications::{self, StoredNotification},
+    },
+};
+
+/// How long to wait for documents that are being rendered for a newer version.
+const DOCUMENTS_LATER: Duration = Duration::from_secs(30);
+
+/// Names the notification.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendNotification {
+    /// Whose.
+    pub reseller_id: ResellerId,
+    /// Which.
+    pub notification_id: NotificationId,
+}
+
+impl Job for SendNotification {
+    type Context = Context;
+    const KIND: &'static str = "send_notification";
+    const EVENT_TYPE: &'static str = "billrunner.notification.send.v1";
+    const QUEUE: Queue = Queue::Mail;
+    const TIMEOUT: Duration = Duration::from_mins(5);
+
+    async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
+        let mut connection = context.pool.acquire().await?;
+        let found = notifications::find(&mut connection, self.reseller_id, self.notification_id).await?;
+        let Some(notification) = found else {
+            tracing::warn!(notification_id = %self.notification_id, "the notification does not exist");
+            return Ok(attempt.complete_without_effects("the notification does not exist"));
+        };
+        match notification.state.as_str() {
+            "queued" => {}
+            "sending" => {
+                let why = "an earlier attempt ended in the middle of the conversation";
+                return self.conclude(&attempt, "sending", "uncertain", Some(why)).await;
+            }
+            state => return Ok(attempt.complete_without_effects(format!("the notification is {state} already"))),
+        }
+        let invoice = invoices::find(&mut connection, self.reseller_id, notification.invoice_id)
+            .await?
+            .ok_or_else(|| JobError::permanent(format!("invoice {} does not exist", notification.invoice_id)))?;
+        if let Some(why) = suppressed_because(&notification, &invoice) {
+            return self.conclude(&attempt, "queued", "suppressed", Some(&why)).await;
+        }
+        let mail = match self.prepare(&context, &mut connection, &notification, &invoice).await {
+            Err(JobError::Permanent(error)) => {
+                return self.conclude(&attempt, "queued", "failed", Some(&error.to_string())).await;
+            }
+            mail => mail?,
+        };
+        if !notifications::change_state(&mut connection, self.id(), ("queued", "sending"), None).await? {
+            return Ok(attempt.complete_without_effects("another attempt was faster"));
+        }
+        drop(connection);
+        self.send(&context, &attempt, &mail).await
+    }
+}
+
+impl SendNotification {
+    fn id(&self) -> (ResellerId, NotificationId) {
+        (self.reseller_id, self.notification_id)
+    }
+
+    async fn send(&self, context: &Context, attempt: &Attempt, mail: &OutgoingMail) -> Result<Finished, JobError> {
+        match context.mailer.send(mail).await {
+            Ok(()) => self.conclude(attempt, "sending", "sent", None).await,
+            Err(error @ (SendError::Rejected { .. } | SendError::Unbuildable(_))) => {
+                self.conclude(attempt, "sending", "failed", Some(&error.to_string())).await
+            }
+            Err(error @ SendError::Uncertain { .. }) => {
+                self.conclude(attempt, "sending", "uncertain", Some(&error.to_string())).await
+            }
+            Err(error @ SendError::Temporary { .. }) => {
+                let mut connection = context.pool.acquire().await?;
+                notifications::change_state(&mut connection, self.id(), ("sending", "queued"), None).await?;
+                Err(JobError::transient(error))
+            }
+        }
+    }
+
+    /// Records what became of the notification, together with the job's outcome.
+    async fn conclude(
+        &self,
+        attempt: &Attempt,
+        from: &str,
+        to: &str,
+        reason: Option<&str>,
+    ) -> Result<Finished, JobError> {
+        let mut effects = attempt.begin().await?;
+        if !notifications::change_state(effects.connection(), self.id(), (from, to), reason).await? {
+            return Ok(attempt.complete_without_effects("another attempt was faster"));
+        }
+        effects.complete(reason.map_or_else(|| to.to_owned(), |reason| format!("{to}: {reason}"))).await
+    }
+
+    async fn prepare(
+        &self,
+        context: &Context,
+        connection: &mut sqlx::PgConnection,
+        notification: &StoredNotification,
+        invoice: &Invoice,
+    ) -> Result<OutgoingMail, JobError> {
+        let attachments = self.attachments(context, connection, notification, invoice).await?;
+        let provider = providers::find(&invoice.provider).map_err(JobError::permanent)?;
+        let tag = notification.language.parse().map_err(|error: NotALanguageTag| JobError::permanent(error))?;
+        let language = Language::for_tag(&tag).map_err(JobError::permanent)?;
+        let message = InvoiceMessage::new(
+            invoice,
+            &language,
+            &notification.recipient_name,
+            provider.display_name,
+            &attachments,
+        )
+        .map_err(JobError::permanent)?
+        .with_reason(notification.reason.as_deref());
+        let event = event_name(&notification.event)?;
+        let sender = directory::sender_address(connection, self.reseller_id).await?;
+        Ok(OutgoingMail {
+            message_id: notification.message_id.clone(),
+            sent_at: context.clock.now(),
+            from: Correspondent::new(&invoice.reseller.name, &sender).map_err(JobError::permanent)?,
+            to: Correspondent::new(&notification.recipient_name, &notification.recipient).map_err(JobError::permanent)?,
+            language: notification.language.clone(),
+            message: templates::render(event, &language, &message).map_err(JobError::permanent)?,
+            attachments,
+        })
+    }
+
+    async fn attachments(
+        &self,
+        context: &Context,
+        connection: &mut sqlx::PgConnection,
+        notification: &StoredNotification,
+        invoice: &Invoice,
+    ) -> Result<Vec<Attachment>, JobError> {
+        let (id, version, language) = (invoice.id, invoice.version, &notification.language);
+        let rendered = documents::of_version(connection, self.reseller_id, id, version, language).await?;
+        let mut attachments = Vec::with_capacity(ATTACHED.len());
+        for kind in ATTACHED {
+            let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
+                let reason = format!("{kind} of {} at version {version} is not rendered", invoice.document_id);
+                return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
+            };
+            attachments.push(attachment(context, document).await?);
+        }
+        Ok(attachments)
+    }
+}
+
+/// Tells why a notification is no longer to be sent, if so.
+fn suppressed_because(notification: &StoredNotification, invoice: &Invoice) -> Option<String> {
+    if let Some(reason) = &notification.suppressed_because {
+        return Some(format!("on the suppression list: {reason}"));
+    }
+    let is_void = invoice.status == InvoiceStatus::Void;
+    (is_void && notification.event != EventName::Voided.as_str()).then(|| "the invoice is void meanwhile".to_owned())
+}
+
+async fn attachment(context: &Context, document: &StoredDocument) -> Result<Attachment, JobError> {
+    let stored = context.objects.get(&Path::from(document.location.as_str())).await.map_err(JobError::transient)?;
+    let content: Bytes = stored.bytes().await.map_err(JobError::transient)?;
+    Ok(Attachment {
+        file_name: document.file_name.clone(),
+        content_type: document.kind.content_type().to_owned(),
+        content,
+    })
+}
+
+fn event_name(text: &str) -> Result<EventName, JobError> {
+    EventName::ALL
+        .into_iter()
+        .find(|event| event.as_str() == text)
+        .ok_or_else(|| JobError::permanent(format!("no message tells of the event `{text}`")))
+}
