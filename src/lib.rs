@@ -5,9 +5,9 @@
 //!
 //! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
 //! - [`store`]: all SQL.
+//! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
 //! - [`language`]: texts, numbers and dates in the customer's language.
-//! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
 //! - [`domain`]: the rules, without I/O.
 
 pub mod clock;

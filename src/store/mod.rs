@@ -5,13 +5,18 @@
 
 use std::error::Error;
 
+mod charge_rows;
+pub mod charge_sums;
+pub mod charges;
 pub mod database;
+pub mod detailed_charges;
 pub mod directory;
 pub mod documents;
 pub mod invoice_status;
 pub mod invoices;
 pub mod jobs;
 pub mod notifications;
+pub mod reconciliation;
 
 /// Turns a stored value that no longer reads into the database error it is.
 trait Corrupt<T> {

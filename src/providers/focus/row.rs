@@ -26,6 +26,8 @@ use crate::{
 const NOT_A_DECIMAL: &str = "not a decimal number; write digits with a point, such as -1234.50 or 1.5E-7";
 const NOT_A_TIMESTAMP: &str = "not an ISO 8601 instant; write it such as 2026-10-01T00:00:00Z";
 const NULL: &str = "must not be null";
+/// Longest account id: ids are indexed, and a Postgres index entry holds 2.7 kB.
+const MAX_ID_BYTES: usize = 1000;
 /// The only value FOCUS gives `ChargeClass` besides null.
 const CORRECTION: &str = "Correction";
 /// A billing period outside these years is a mistake, and would cost a table partition.
@@ -87,6 +89,8 @@ impl<'a> Row<'a> {
     fn charge(&mut self) -> Option<Charge> {
         let columns = self.columns;
         let billing_account_id = self.required(&columns.billing_account_id);
+        self.check_length(&columns.billing_account_id);
+        self.check_length(&columns.sub_account_id);
         let billing_period = self.billing_period();
         let billed_cost = self.decimal(&columns.billed_cost).unwrap_or_default();
         let billing_currency = self.parsed::<Currency>(
@@ -154,6 +158,12 @@ impl<'a> Row<'a> {
             self.refuse(column, None, NULL);
         }
         value
+    }
+
+    fn check_length(&mut self, column: &Column) {
+        if let Some(value) = self.value(column).filter(|value| value.len() > MAX_ID_BYTES) {
+            self.refuse(column, Some(value), &format!("longer than {MAX_ID_BYTES} bytes"));
+        }
     }
 
     fn parsed<T: FromStr>(&mut self, column: &Column, rule: &str) -> Option<T> {

@@ -3,10 +3,12 @@
 //! FOCUS 1.2, "Date/Time Format", asks for `2024-09-01T00:00:00Z`; databases export `2024-09-01 00:00:00` and `BigQuery`
 //! `2024-09-01 00:00:00 UTC`. Without an offset an instant is UTC. Orders other than year, month, day are refused.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 
 /// Digits of a fraction that count; Postgres keeps microseconds.
 const FRACTION_DIGITS: usize = 6;
+/// Years that ISO 8601 writes with four digits and that both chrono and Postgres read alike.
+const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
 /// Reads an instant; `None` where that would need guessing.
 pub(super) fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
@@ -27,7 +29,8 @@ pub(super) fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
     if parts.next().is_some() {
         return None;
     }
-    Some((date.and_hms_micro_opt(hour, minute, second, micros)? - offset).and_utc())
+    let instant = date.and_hms_micro_opt(hour, minute, second, micros)?.checked_sub_signed(offset)?;
+    YEARS.contains(&instant.year()).then(|| instant.and_utc())
 }
 
 fn parse_date(text: &str) -> Option<NaiveDate> {
@@ -35,7 +38,8 @@ fn parse_date(text: &str) -> Option<NaiveDate> {
     let (month, day) = rest.strip_prefix('-')?.split_once('-')?;
     let century = two_digits(year.get(..2)?)?;
     let year = century * 100 + two_digits(year.get(2..)?)?;
-    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, two_digits(month)?, two_digits(day)?)
+    let year = i32::try_from(year).ok().filter(|year| YEARS.contains(year))?;
+    NaiveDate::from_ymd_opt(year, two_digits(month)?, two_digits(day)?)
 }
 
 /// Cuts off `Z`, ` UTC`, `+02`, `+0200` or `+02:00`.
@@ -101,6 +105,9 @@ mod tests {
     fn anything_that_needs_guessing_is_refused() {
         for text in [
             "",
+            "0000-01-01",
+            "0001-01-01T00:00:00+01",
+            "9999-12-31T23:00:00-02",
             "9/1/2024",
             "01-09-2024",
             "2024-9-1",

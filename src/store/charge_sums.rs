@@ -1,0 +1,228 @@
+//! Exact sums over the charges that count: those in scopes that no later file superseded.
+//!
+//! Called by the generation of invoices and by bill runs. None of the lists is cut short: a missing row would be money
+//! lost, and each is bounded by the accounts and services of one month.
+
+use bigdecimal::BigDecimal;
+use chrono::NaiveDate;
+use sqlx::PgConnection;
+
+use crate::domain::{
+    ids::{ChargeScopeId, CustomerId, ResellerId},
+    invoice::CostGroup,
+    money::Currency,
+};
+
+/// One provider's month of one reseller.
+#[derive(Clone, Copy, Debug)]
+pub struct ProviderPeriod<'a> {
+    /// Whose charges.
+    pub reseller_id: ResellerId,
+    /// Provider id, such as `aws`.
+    pub provider: &'a str,
+    /// First day of the billing period.
+    pub billing_period_start: NaiveDate,
+}
+
+/// What a customer owes from one scope in one currency: the invoice's side of the reconciliation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChargeSource {
+    /// Part of a charge file.
+    pub charge_scope_id: ChargeScopeId,
+    /// Currency of both amounts.
+    pub cost_currency: Currency,
+    /// Exact sum of `BilledCost`, without the provider's tax rows.
+    pub cost_exact: BigDecimal,
+    /// Exact sum of the provider's tax rows, which are not resold.
+    pub excluded_tax: BigDecimal,
+    /// All charges, with the tax ones.
+    pub charge_count: i64,
+}
+
+/// Charges of an account that belongs to no customer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnassignedCharges {
+    /// The provider account.
+    pub account_id: String,
+    /// Currency of both amounts.
+    pub currency: Currency,
+    /// Exact sum of `BilledCost`, without the provider's tax rows.
+    pub cost_exact: BigDecimal,
+    /// Exact sum of the provider's tax rows.
+    pub excluded_tax: BigDecimal,
+    /// All charges, with the tax ones.
+    pub charge_count: i64,
+}
+
+/// Sums a customer's charges by all that a line could be grouped by, in every currency they are in.
+///
+/// `by_sku` keeps SKUs apart, for profiles that print them. A sub account has one name throughout: the last of those
+/// its charges carry in alphabetical order, or its id.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn cost_groups(
+    conn: &mut PgConnection,
+    period: ProviderPeriod<'_>,
+    customer_id: CustomerId,
+    by_sku: bool,
+) -> sqlx::Result<Vec<CostGroup>> {
+    let rows = sqlx::query!(
+        r#"SELECT charges.sub_account_id,
+               coalesce(max(max(charges.sub_account_name)) OVER (PARTITION BY charges.sub_account_id),
+                   charges.sub_account_id) AS "sub_account_name!",
+               charges.service_name,
+               CASE WHEN $5 THEN charges.sku_id END AS sku_id,
+               charges.charge_category,
+               CASE WHEN charges.charge_class = 'Correction'
+                   THEN date_trunc('month', charges.charge_period_start AT TIME ZONE 'UTC')::date END AS correction_of,
+               charges.billing_currency,
+               SUM(charges.billed_cost) AS "billed_cost!",
+               count(*) AS "charge_count!",
+               count(*) FILTER (WHERE charges.billed_cost <> 0) AS "non_zero_count!"
+         FROM charge_scopes scope
+         JOIN charges ON charges.reseller_id = scope.reseller_id AND charges.charge_scope_id = scope.id
+         JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
+             AND account.account_id = charges.sub_account_id
+         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
+             AND scope.superseded_by IS NULL AND charges.billing_period_start = $3 AND account.customer_id = $4
+         GROUP BY charges.sub_account_id, charges.service_name, 4, charges.charge_category, 6, charges.billing_currency
+         ORDER BY charges.sub_account_id, charges.service_name, 4, charges.charge_category, 6, charges.billing_currency"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start,
+        customer_id.0,
+        by_sku
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(CostGroup {
+                charge_category: row.charge_category.parse().map_err(decode)?,
+                billing_currency: row.billing_currency.parse().map_err(decode)?,
+                sub_account_id: row.sub_account_id,
+                sub_account_name: row.sub_account_name,
+                service_name: row.service_name,
+                sku_id: row.sku_id,
+                correction_of: row.correction_of,
+                billed_cost: row.billed_cost,
+                charge_count: row.charge_count,
+                non_zero_count: row.non_zero_count,
+            })
+        })
+        .collect()
+}
+
+/// Sums a customer's charges by scope and currency.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn charge_sources(
+    conn: &mut PgConnection,
+    period: ProviderPeriod<'_>,
+    customer_id: CustomerId,
+) -> sqlx::Result<Vec<ChargeSource>> {
+    let rows = sqlx::query!(
+        r#"SELECT scope.id AS "charge_scope_id: ChargeScopeId", total.billing_currency,
+               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category <> 'Tax'), 0) AS "cost_exact!",
+               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category = 'Tax'), 0) AS "excluded_tax!",
+               SUM(total.charge_count)::bigint AS "charge_count!"
+         FROM charge_scopes scope
+         JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
+         JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
+             AND account.account_id = total.sub_account_id
+         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
+             AND scope.superseded_by IS NULL AND account.customer_id = $4
+         GROUP BY scope.id, total.billing_currency
+         ORDER BY scope.id, total.billing_currency"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start,
+        customer_id.0
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(ChargeSource {
+                charge_scope_id: row.charge_scope_id,
+                cost_currency: row.billing_currency.parse().map_err(decode)?,
+                cost_exact: row.cost_exact,
+                excluded_tax: row.excluded_tax,
+                charge_count: row.charge_count,
+            })
+        })
+        .collect()
+}
+
+/// Sums the charges of accounts that belong to no customer, by account and currency.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn unassigned(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> sqlx::Result<Vec<UnassignedCharges>> {
+    let rows = sqlx::query!(
+        r#"SELECT total.sub_account_id, total.billing_currency,
+               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category <> 'Tax'), 0) AS "cost_exact!",
+               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category = 'Tax'), 0) AS "excluded_tax!",
+               SUM(total.charge_count)::bigint AS "charge_count!"
+         FROM charge_scopes scope
+         JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
+         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
+             AND scope.superseded_by IS NULL
+             AND NOT EXISTS (SELECT FROM provider_accounts account WHERE account.reseller_id = scope.reseller_id
+                 AND account.provider = scope.provider AND account.account_id = total.sub_account_id)
+         GROUP BY total.sub_account_id, total.billing_currency
+         ORDER BY total.sub_account_id, total.billing_currency"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(UnassignedCharges {
+                account_id: row.sub_account_id,
+                currency: row.billing_currency.parse().map_err(decode)?,
+                cost_exact: row.cost_exact,
+                excluded_tax: row.excluded_tax,
+                charge_count: row.charge_count,
+            })
+        })
+        .collect()
+}
+
+/// Lists the invoices a bill run has to generate: each customer with charges, and the currency of its invoice, which is
+/// the customer's own or else that of the charges.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn customers_with_charges(
+    conn: &mut PgConnection,
+    period: ProviderPeriod<'_>,
+) -> sqlx::Result<Vec<(CustomerId, Currency)>> {
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT customer.id AS "customer_id: CustomerId",
+               coalesce(customer.currency, total.billing_currency) AS "currency!"
+         FROM charge_scopes scope
+         JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
+         JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
+             AND account.account_id = total.sub_account_id
+         JOIN customers customer ON customer.reseller_id = account.reseller_id AND customer.id = account.customer_id
+         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
+             AND scope.superseded_by IS NULL
+         ORDER BY 1, 2"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.customer_id, row.currency.parse().map_err(decode)?))).collect()
+}
+
+/// A stored text that the domain does not know: written by another release, or by hand.
+pub(super) fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

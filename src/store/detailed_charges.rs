@@ -1,0 +1,121 @@
+//! The charges behind one invoice, one by one and streamed, for the detailed CSV.
+//!
+//! They come from the scopes the invoice was made of, also after a later file superseded those: an issued invoice keeps
+//! its detail. The provider's tax rows are left out, as they are not resold.
+
+use std::collections::BTreeMap;
+
+use bigdecimal::BigDecimal;
+use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt};
+use sqlx::{PgConnection, types::Json};
+
+use super::charge_sums::decode;
+use crate::domain::{
+    charge::ChargeCategory,
+    ids::{InvoiceId, ResellerId},
+    invoice::DetailedCharge,
+    money::Currency,
+};
+
+/// One charge with its cost, which only the reseller may see.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CostedCharge {
+    /// What the provider billed, exactly.
+    pub billed_cost: BigDecimal,
+    /// Currency of `billed_cost`.
+    pub billing_currency: Currency,
+    /// Decides how the charge is priced.
+    pub charge_category: ChargeCategory,
+    detail: Detail,
+}
+
+impl CostedCharge {
+    /// Turns it into what the customer may see.
+    pub fn priced(self, price_exact: BigDecimal) -> DetailedCharge {
+        let Self { charge_category, detail, .. } = self;
+        DetailedCharge {
+            sub_account_id: detail.sub_account_id,
+            sub_account_name: detail.sub_account_name,
+            service_name: detail.service_name,
+            service_category: detail.service_category,
+            charge_category,
+            is_correction: detail.is_correction,
+            charge_description: detail.charge_description,
+            charge_period_start: detail.charge_period_start,
+            charge_period_end: detail.charge_period_end,
+            consumed_quantity: detail.consumed_quantity,
+            consumed_unit: detail.consumed_unit,
+            region_id: detail.region_id,
+            resource_id: detail.resource_id,
+            resource_name: detail.resource_name,
+            sku_id: detail.sku_id,
+            tags: detail.tags,
+            x_columns: detail.x_columns.map(|Json(x_columns)| x_columns).unwrap_or_default(),
+            price_exact,
+        }
+    }
+}
+
+/// A row of `charges`.
+#[derive(Clone, Debug, PartialEq)]
+struct Detail {
+    billed_cost: BigDecimal,
+    billing_currency: String,
+    charge_category: String,
+    sub_account_id: String,
+    sub_account_name: Option<String>,
+    service_name: String,
+    service_category: Option<String>,
+    is_correction: bool,
+    charge_description: Option<String>,
+    charge_period_start: DateTime<Utc>,
+    charge_period_end: DateTime<Utc>,
+    consumed_quantity: Option<BigDecimal>,
+    consumed_unit: Option<String>,
+    region_id: Option<String>,
+    resource_id: Option<String>,
+    resource_name: Option<String>,
+    sku_id: Option<String>,
+    tags: Option<String>,
+    x_columns: Option<Json<BTreeMap<String, String>>>,
+}
+
+/// Streams an invoice's charges by sub account, then time, then place in the file.
+pub fn detailed_charges(
+    conn: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+) -> impl Stream<Item = sqlx::Result<CostedCharge>> + Send {
+    sqlx::query_as!(
+        Detail,
+        r#"SELECT charges.billed_cost, charges.billing_currency, charges.charge_category, charges.sub_account_id,
+               charges.sub_account_name, charges.service_name, charges.service_category,
+               charges.charge_class IS NOT DISTINCT FROM 'Correction' AS "is_correction!", charges.charge_description,
+               charges.charge_period_start, charges.charge_period_end, charges.consumed_quantity,
+               charges.consumed_unit, charges.region_id, charges.resource_id, charges.resource_name, charges.sku_id,
+               charges.tags, charges.x_columns AS "x_columns: Json<BTreeMap<String, String>>"
+         FROM invoices invoice
+         JOIN invoice_sources source ON source.reseller_id = invoice.reseller_id AND source.invoice_id = invoice.id
+         JOIN charges ON charges.reseller_id = source.reseller_id AND charges.charge_scope_id = source.charge_scope_id
+             AND charges.billing_period_start = invoice.billing_period_start
+             AND charges.billing_currency = source.cost_currency
+         JOIN provider_accounts account ON account.reseller_id = invoice.reseller_id
+             AND account.provider = invoice.provider AND account.account_id = charges.sub_account_id
+             AND account.customer_id = invoice.customer_id
+         WHERE invoice.reseller_id = $1 AND invoice.id = $2 AND charges.charge_category <> 'Tax'
+         ORDER BY charges.sub_account_id, charges.charge_period_start, charges.charge_scope_id, charges.row_number"#,
+        reseller_id.0,
+        invoice_id.0
+    )
+    .fetch(conn)
+    .map(|row| {
+        let detail = row?;
+        Ok(CostedCharge {
+            billed_cost: detail.billed_cost.clone(),
+            billing_currency: detail.billing_currency.parse().map_err(decode)?,
+            charge_category: detail.charge_category.parse().map_err(decode)?,
+            detail,
+        })
+    })
+}

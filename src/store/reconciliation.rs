@@ -1,0 +1,134 @@
+//! The reconciliation invariant: what was invoiced, what still will be and what nobody claims make up the files' totals,
+//! exactly.
+//!
+//! Per active scope and currency: live invoices (exact cost + excluded tax) + assigned customers whom no live invoice
+//! bills for this scope yet + unassigned accounts = total. An invoice issued from a superseded scope does not bill the
+//! scope that took its place, so its customer counts as not invoiced yet there: one late file must not hold up the
+//! invoices of all other customers.
+
+use std::fmt;
+
+use bigdecimal::BigDecimal;
+use sqlx::PgConnection;
+
+use super::charge_sums::{ProviderPeriod, decode};
+use crate::domain::{ids::ChargeScopeId, money::Currency};
+
+/// A scope whose money does not add up, in one currency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// Part of a charge file.
+    pub charge_scope_id: ChargeScopeId,
+    /// The payer at the provider.
+    pub billing_account_id: String,
+    /// Currency of all amounts.
+    pub currency: Currency,
+    /// What the file says.
+    pub file_total: BigDecimal,
+    /// On live invoices, with excluded tax.
+    pub invoiced: BigDecimal,
+    /// Of customers whom no live invoice bills for this scope yet.
+    pub not_invoiced: BigDecimal,
+    /// Of accounts that belong to no customer.
+    pub unassigned: BigDecimal,
+}
+
+impl Difference {
+    /// Returns what is accounted for minus what the file says: positive when something is billed twice.
+    pub fn amount(&self) -> BigDecimal {
+        &self.invoiced + &self.not_invoiced + &self.unassigned - &self.file_total
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { billing_account_id, currency, file_total, invoiced, not_invoiced, unassigned, .. } = self;
+        write!(
+            f,
+            "billing account `{billing_account_id}` is off by {} {currency}: invoiced {invoiced} + not invoiced yet \
+             {not_invoiced} + unassigned {unassigned}, but the file says {file_total}",
+            self.amount()
+        )
+    }
+}
+
+/// Why a period does not reconcile.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Money is missing or counted twice.
+    #[error("the invoices do not add up to the charge files
+  {}", lines(.0))]
+    Differences(Vec<Difference>),
+    /// Postgres failed.
+    #[error("the reconciliation cannot be computed")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Checks the invariant over all active scopes of a period.
+///
+/// # Errors
+/// [`ReconcileError::Differences`] names every scope and currency that does not add up.
+pub async fn reconcile(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> Result<(), ReconcileError> {
+    let rows = sqlx::query!(
+        r#"WITH total AS (
+             SELECT scope.id AS scope_id, total.billing_currency AS currency, account.customer_id,
+                 SUM(total.billed_cost) AS amount
+             FROM charge_scopes scope
+             JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
+             LEFT JOIN provider_accounts account ON account.reseller_id = scope.reseller_id
+                 AND account.provider = scope.provider AND account.account_id = total.sub_account_id
+             WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
+                 AND scope.superseded_by IS NULL
+             GROUP BY 1, 2, 3
+         ), invoiced AS (
+             SELECT scope.id AS scope_id, source.cost_currency AS currency, invoice.customer_id,
+                 SUM(source.cost_exact + source.excluded_tax) AS amount
+             FROM charge_scopes scope
+             JOIN invoice_sources source ON source.reseller_id = scope.reseller_id AND source.charge_scope_id = scope.id
+             JOIN invoices invoice ON invoice.reseller_id = source.reseller_id AND invoice.id = source.invoice_id
+             WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
+                 AND scope.superseded_by IS NULL AND invoice.status NOT IN ('void', 'discarded')
+             GROUP BY 1, 2, 3
+         ), side AS (
+             SELECT scope_id, currency,
+                 coalesce(SUM(total.amount), 0) AS file_total,
+                 coalesce(SUM(invoiced.amount), 0) AS invoiced,
+                 coalesce(SUM(total.amount) FILTER (
+                     WHERE total.customer_id IS NOT NULL AND invoiced.customer_id IS NULL), 0) AS not_invoiced,
+                 coalesce(SUM(total.amount) FILTER (
+                     WHERE total.customer_id IS NULL AND invoiced.customer_id IS NULL), 0) AS unassigned
+             FROM total FULL JOIN invoiced USING (scope_id, currency, customer_id)
+             GROUP BY scope_id, currency
+         )
+         SELECT scope.id AS "charge_scope_id: ChargeScopeId", scope.billing_account_id, side.currency AS "currency!",
+             side.file_total AS "file_total!", side.invoiced AS "invoiced!", side.not_invoiced AS "not_invoiced!",
+             side.unassigned AS "unassigned!"
+         FROM side JOIN charge_scopes scope ON scope.reseller_id = $1 AND scope.id = side.scope_id
+         WHERE side.invoiced + side.not_invoiced + side.unassigned <> side.file_total
+         ORDER BY scope.billing_account_id, side.currency"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start
+    )
+    .fetch_all(conn)
+    .await?;
+    let differences = rows
+        .into_iter()
+        .map(|row| {
+            Ok(Difference {
+                charge_scope_id: row.charge_scope_id,
+                billing_account_id: row.billing_account_id,
+                currency: row.currency.parse().map_err(decode)?,
+                file_total: row.file_total,
+                invoiced: row.invoiced,
+                not_invoiced: row.not_invoiced,
+                unassigned: row.unassigned,
+            })
+        })
+        .collect::<sqlx::Result<Vec<_>>>()?;
+    if differences.is_empty() { Ok(()) } else { Err(ReconcileError::Differences(differences)) }
+}
+
+fn lines(differences: &[Difference]) -> String {
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ")
+}
