@@ -80,6 +80,14 @@ impl Streams {
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn ping(&self) -> RedisResult<()> {
+        redis::cmd("PING").query_async(&mut self.connect().await?).await
+    }
+
     /// Opens a connection, however long that takes.
     pub(super) async fn connect_patiently(&self) -> MultiplexedConnection {
         let mut reconnect = Reconnect::new();

@@ -119,3 +119,30 @@ pub fn detailed_charges(
         })
     })
 }
+
+/// Returns the names of the columns outside FOCUS that an invoice's charges have, in alphabetical order.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn x_column_names(
+    conn: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT DISTINCT jsonb_object_keys(charges.x_columns) AS "name!"
+         FROM invoices invoice
+         JOIN invoice_sources source ON source.reseller_id = invoice.reseller_id AND source.invoice_id = invoice.id
+         JOIN charges ON charges.reseller_id = source.reseller_id AND charges.charge_scope_id = source.charge_scope_id
+             AND charges.billing_period_start = invoice.billing_period_start
+         JOIN provider_accounts account ON account.reseller_id = invoice.reseller_id
+             AND account.provider = invoice.provider AND account.account_id = charges.sub_account_id
+             AND account.customer_id = invoice.customer_id
+         WHERE invoice.reseller_id = $1 AND invoice.id = $2 AND charges.x_columns IS NOT NULL
+         ORDER BY 1 LIMIT 1000"#,
+        reseller_id.0,
+        invoice_id.0
+    )
+    .fetch_all(conn)
+    .await
+}

@@ -1,0 +1,183 @@
+//! The web process: probes for the platform, and one plain page that says how the queues stand.
+//!
+//! `/livez` says that the process answers, `/readyz` that it can work (Postgres at this release's schema, Redis
+//! answering). Documents and mails can be opened only in `billrunner demo`, whose data is its own.
+
+mod page;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use object_store::{ObjectStore, ObjectStoreExt};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::{document::DocumentKind, ids::InvoiceId},
+    queue::Streams,
+    store::{
+        database, documents,
+        invoices::{self, InvoiceFilter},
+        jobs,
+    },
+};
+
+/// How long a probe waits for a server.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Invoices shown on the demo's page.
+const SHOWN_INVOICES: i64 = 200;
+
+/// What the pages are made from.
+#[derive(Clone)]
+pub struct Web {
+    /// Postgres, as the application's role.
+    pub pool: PgPool,
+    /// Redis.
+    pub streams: Streams,
+    /// What can be opened, in the demo; `None` serves no customer's data.
+    pub demo: Option<Arc<DemoFiles>>,
+}
+
+/// What the demo lets its visitor open.
+pub struct DemoFiles {
+    /// Where the documents are.
+    pub objects: Arc<dyn ObjectStore>,
+    /// Folder of the mails.
+    pub mails: PathBuf,
+}
+
+/// Serves the pages until told to stop. Returns once the last answer is given.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(web: Web, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router(web)).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Opens the address to listen on.
+///
+/// # Errors
+/// When it is taken or not ours.
+pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+fn router(web: Web) -> Router {
+    let mut router =
+        Router::new().route("/", get(overview)).route("/livez", get(|| async { "alive\n" })).route("/readyz", get(readyz));
+    if web.demo.is_some() {
+        router = router.route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
+    }
+    router.layer(map_response(secure)).with_state(web)
+}
+
+/// Adds what keeps a browser from doing more with our pages than showing them.
+async fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Why a page could not be made. The visitor learns what is away, the log why.
+#[derive(Debug, thiserror::Error)]
+enum PageError {
+    #[error("there is no such page")]
+    NotFound,
+    #[error("Postgres does not answer")]
+    Postgres(#[from] sqlx::Error),
+    #[error("the object store does not answer")]
+    ObjectStore(#[from] object_store::Error),
+    #[error("the file cannot be read")]
+    File(#[from] std::io::Error),
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Postgres(_) | Self::ObjectStore(_) | Self::File(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        if status != StatusCode::NOT_FOUND {
+            tracing::error!(error = ?self, "a page could not be made");
+        }
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+async fn readyz(State(web): State<Web>) -> Response {
+    let postgres = tokio::time::timeout(PROBE_TIMEOUT, database::is_migrated(&web.pool));
+    let redis = tokio::time::timeout(PROBE_TIMEOUT, web.streams.ping());
+    let (postgres, redis) = tokio::join!(postgres, redis);
+    let mut missing = Vec::new();
+    match postgres {
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => missing.push("postgres: the schema is older than this release; run `billrunner migrate`"),
+        Ok(Err(_)) | Err(_) => missing.push("postgres: no answer"),
+    }
+    if !matches!(redis, Ok(Ok(()))) {
+        missing.push("redis: no answer");
+    }
+    if missing.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n").into_response()
+}
+
+async fn overview(State(web): State<Web>) -> Result<Html<String>, PageError> {
+    let mut connection = web.pool.acquire().await?;
+    let counts = jobs::count_by_queue(&mut connection).await?;
+    let Some(demo) = &web.demo else { return Ok(Html(page::overview(&counts, None).into_string())) };
+    let invoices = invoices::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
+    let mut mails = Vec::new();
+    let mut entries = tokio::fs::read_dir(&demo.mails).await?;
+    while let Some(entry) = entries.next_entry().await? {
+        mails.extend(entry.file_name().into_string());
+    }
+    mails.sort();
+    Ok(Html(page::overview(&counts, Some((&invoices, &mails))).into_string()))
+}
+
+async fn document(
+    State(web): State<Web>,
+    Path((invoice, kind)): Path<(InvoiceId, String)>,
+) -> Result<Response, PageError> {
+    let demo = web.demo.as_ref().ok_or(PageError::NotFound)?;
+    let kind: DocumentKind = kind.parse().map_err(|_| PageError::NotFound)?;
+    let mut connection = web.pool.acquire().await?;
+    let found = invoices::find_by_name(&mut connection, &invoice.to_string()).await?;
+    let (reseller_id, id) = *found.first().ok_or(PageError::NotFound)?;
+    let invoice = invoices::find(&mut connection, reseller_id, id).await?.ok_or(PageError::NotFound)?;
+    let language = invoice.language.to_string();
+    let rendered = documents::of_version(&mut connection, reseller_id, id, invoice.version, &language).await?;
+    let document = rendered.iter().find(|document| document.kind == kind).ok_or(PageError::NotFound)?;
+    let bytes = demo.objects.get(&document.location.as_str().into()).await?.bytes().await?;
+    // The file name is ours, made of ASCII letters, digits and hyphens.
+    let disposition = format!("inline; filename=\"{}\"", document.file_name);
+    let headers = [(header::CONTENT_TYPE, kind.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, bytes).into_response())
+}
+
+async fn mail(State(web): State<Web>, Path(name): Path<String>) -> Result<Response, PageError> {
+    let demo = web.demo.as_ref().ok_or(PageError::NotFound)?;
+    let is_ours = name.ends_with(".eml") && !name.contains(['/', '\\']);
+    if !is_ours {
+        return Err(PageError::NotFound);
+    }
+    let bytes = tokio::fs::read(demo.mails.join(&name)).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => PageError::NotFound,
+        _ => PageError::File(error),
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], bytes).into_response())
+}

@@ -1,0 +1,104 @@
+//! The page of counts, and what the demo lets its visitor open.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::store::{invoices::InvoiceSummary, jobs::QueueCount};
+
+const STYLE: &str = "
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0 2rem; }
+th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
+";
+
+/// States in the order of a job's life.
+const STATES: [&str; 6] = ["scheduled", "dispatched", "running", "done", "dead", "discarded"];
+
+/// Makes the page; `demo` is the invoices and the names of the mails that can be opened.
+pub fn overview(counts: &[QueueCount], demo: Option<(&[InvoiceSummary], &[String])>) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "billrunner" }
+                style { (maud::PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "billrunner" }
+                (queues(counts))
+                @if let Some((invoices, mails)) = demo {
+                    (invoice_table(invoices))
+                    (mail_list(mails))
+                }
+            }
+        }
+    }
+}
+
+fn queues(counts: &[QueueCount]) -> Markup {
+    let mut names: Vec<&str> = counts.iter().map(|count| count.queue.as_str()).collect();
+    names.dedup();
+    let count = |queue: &str, state: &str| {
+        counts.iter().find(|count| count.queue == queue && count.state == state).map_or(0, |count| count.count)
+    };
+    html! {
+        h2 { "Queues" }
+        @if names.is_empty() {
+            p { "No job has been accepted yet." }
+        } @else {
+            table {
+                thead { tr { th scope="col" { "queue" } @for state in STATES { th scope="col" .number { (state) } } } }
+                tbody {
+                    @for name in names {
+                        tr { th scope="row" { (name) } @for state in STATES { td .number { (count(name, state)) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn invoice_table(invoices: &[InvoiceSummary]) -> Markup {
+    html! {
+        h2 { "Invoices" }
+        table {
+            thead {
+                tr {
+                    @for title in ["customer", "provider", "period", "number", "status"] { th scope="col" { (title) } }
+                    th scope="col" .number { "total" }
+                    th scope="col" { "documents" }
+                    th scope="col" { "mail" }
+                }
+            }
+            tbody {
+                @for invoice in invoices {
+                    tr {
+                        td { (invoice.customer_name) }
+                        td { (invoice.provider) }
+                        td { (invoice.billing_period) }
+                        td { (invoice.number.as_deref().unwrap_or(&invoice.document_id)) }
+                        td { (invoice.status) }
+                        td .number { (invoice.total.to_plain_string()) " " (invoice.currency) }
+                        td {
+                            @for kind in &invoice.documents {
+                                a href=(format!("/documents/{}/{kind}", invoice.id)) { (kind) } " "
+                            }
+                        }
+                        td { (invoice.notifications.join(", ")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn mail_list(mails: &[String]) -> Markup {
+    html! {
+        h2 { "Mails" }
+        @if mails.is_empty() { p { "No mail has been sent yet." } }
+        ul { @for name in mails { li { a href=(format!("/mails/{name}")) { (name) } } } }
+    }
+}
