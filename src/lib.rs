@@ -3,8 +3,10 @@
 //!
 //! The map of the building; arrows point down the list:
 //!
+//! - [`mail`]: tells customers by e-mail;
 //! - [`language`]: texts, numbers and dates in the customer's language;
 //! - [`domain`]: the rules, without I/O.
 
 pub mod domain;
 pub mod language;
+pub mod mail;
