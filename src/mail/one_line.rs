@@ -1,0 +1,47 @@
+//! Makes text from outside fit for one line of a mail.
+//!
+//! A line break in a name would end a header and start one of the sender's choosing (and makes lettre panic); a
+//! bidirectional override would show a subject that says something else than it holds.
+
+/// Replaces each run of blanks, line breaks and control characters by one space and drops bidirectional overrides.
+pub fn to_one_line(text: &str) -> String {
+    let visible = text.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'));
+    let mut line = String::with_capacity(text.len());
+    let mut blank = false;
+    for c in visible {
+        // A no-break space belongs to what it holds together, such as an amount and its currency.
+        if c != '\u{a0}' && c != '\u{202f}' && (c.is_whitespace() || c.is_control()) {
+            blank = !line.is_empty();
+        } else {
+            if blank {
+                line.push(' ');
+            }
+            blank = false;
+            line.push(c);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_start_a_new_line() {
+        for breaking in ["\r\n", "\n", "\r", "\0", "\u{85}", "\u{2028}", "\u{b}"] {
+            assert_eq!(to_one_line(&format!("Acme{breaking}Bcc: x@example.com")), "Acme Bcc: x@example.com");
+        }
+    }
+
+    #[test]
+    fn what_is_invisible_or_around_is_dropped() {
+        assert_eq!(to_one_line("  Acme \t\u{202e}moc  SL \n"), "Acme moc SL");
+        assert_eq!(to_one_line("\r\n"), "");
+    }
+
+    #[test]
+    fn no_break_spaces_stay() {
+        assert_eq!(to_one_line("12,50\u{a0}EUR"), "12,50\u{a0}EUR");
+    }
+}

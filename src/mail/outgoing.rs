@@ -1,0 +1,270 @@
+//! One mail, ready to be sent: who, what, when, and the bytes of it.
+//!
+//! The same mail built twice is the same bytes: date, Message-ID and boundaries are given, not made up here. Whatever a
+//! name holds, it stays in its header.
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use lettre::{
+    Address, Message,
+    address::AddressError,
+    message::{
+        Attachment as AttachmentPart, Mailbox, MultiPart, SinglePart,
+        header::{ContentType, ContentTypeErr, HeaderName, HeaderValue},
+    },
+};
+use sha2::{Digest, Sha256};
+
+use super::{one_line::to_one_line, templates::RenderedMessage};
+use crate::domain::ids::NotificationId;
+
+/// A name and an address that can be written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Correspondent {
+    name: String,
+    address: Address,
+}
+
+/// Says which address cannot be written to.
+#[derive(Debug, thiserror::Error)]
+#[error("`{address}` is not an e-mail address; write one such as billing@example.com")]
+pub struct InvalidAddress {
+    address: String,
+    source: AddressError,
+}
+
+impl Correspondent {
+    /// Checks an address; an international domain is written as mail servers know it (`xn--…`).
+    ///
+    /// # Errors
+    /// [`InvalidAddress`] for anything but `local@domain`, and for a local part outside ASCII, which few servers take.
+    pub fn new(name: &str, address: &str) -> Result<Self, InvalidAddress> {
+        let refused = |source| InvalidAddress { address: to_one_line(address).chars().take(254).collect(), source };
+        let (local, domain) = address.trim().rsplit_once('@').ok_or_else(|| refused(AddressError::MissingParts))?;
+        if !local.is_ascii() || local.contains(|c: char| c.is_ascii_control()) {
+            return Err(refused(AddressError::InvalidUser));
+        }
+        let domain = match url::Host::parse(domain) {
+            Ok(url::Host::Domain(domain)) => domain,
+            Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) | Err(_) => domain.to_owned(),
+        };
+        if !domain.is_ascii() {
+            return Err(refused(AddressError::InvalidDomain));
+        }
+        let address = Address::new(local, domain).map_err(refused)?;
+        Ok(Self { name: to_one_line(name), address })
+    }
+
+    /// Returns the bare address.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    fn to_mailbox(&self) -> Mailbox {
+        let name = Some(self.name.clone()).filter(|name| !name.is_empty());
+        Mailbox::new(name, self.address.clone())
+    }
+}
+
+/// A file that goes with a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// As the recipient saves it.
+    pub file_name: String,
+    /// Media type, such as [`DocumentKind::content_type`](crate::domain::document::DocumentKind::content_type).
+    pub content_type: String,
+    /// The file.
+    pub content: Bytes,
+}
+
+/// A mail with all it needs.
+#[derive(Clone, Debug)]
+pub struct OutgoingMail {
+    /// From [`message_id`]; the same for every attempt.
+    pub message_id: String,
+    /// The `Date` header.
+    pub sent_at: DateTime<Utc>,
+    /// The reseller.
+    pub from: Correspondent,
+    /// The customer's contact.
+    pub to: Correspondent,
+    /// Tag of the language it is written in.
+    pub language: String,
+    /// Subject and bodies.
+    pub message: RenderedMessage,
+    /// The documents.
+    pub attachments: Vec<Attachment>,
+}
+
+/// Says why a mail cannot be put together; trying again changes nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum UnbuildableMail {
+    /// Not `type/subtype`.
+    #[error("`{content_type}` of `{file_name}` is not a media type; write one such as application/pdf")]
+    ContentType {
+        /// Which attachment.
+        file_name: String,
+        /// What it says it is.
+        content_type: String,
+        /// What is wrong with it.
+        source: ContentTypeErr,
+    },
+    /// lettre refuses it.
+    #[error("the mail cannot be put together")]
+    Message(#[from] lettre::error::Error),
+}
+
+/// Returns the Message-ID (RFC 5322) of a notification: the same for every attempt to send it.
+pub fn message_id(notification: NotificationId, domain: &str) -> String {
+    format!("<{notification}@{domain}>")
+}
+
+impl OutgoingMail {
+    /// Puts the mail together as it goes over the wire, before dot-stuffing.
+    ///
+    /// # Errors
+    /// [`UnbuildableMail`], most likely for a content type that is none.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, UnbuildableMail> {
+        let mut parts = MultiPart::mixed().boundary(self.boundary("mixed")).multipart(
+            MultiPart::alternative()
+                .boundary(self.boundary("alternative"))
+                .singlepart(SinglePart::plain(self.message.text.clone()))
+                .singlepart(SinglePart::html(self.message.html.clone())),
+        );
+        for attachment in &self.attachments {
+            parts = parts.singlepart(attachment.to_part()?);
+        }
+        let message = Message::builder()
+            .from(self.from.to_mailbox())
+            .to(self.to.to_mailbox())
+            .subject(to_one_line(&self.message.subject))
+            .date(self.sent_at.into())
+            .message_id(Some(to_one_line(&self.message_id)))
+            // RFC 3834: keeps absence notices from answering.
+            .raw_header(header(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated"))
+            .raw_header(header(HeaderName::new_from_ascii_str("Content-Language"), &self.language))
+            .multipart(parts)?;
+        Ok(message.formatted())
+    }
+
+    /// Derived from the Message-ID, as lettre's own are random.
+    fn boundary(&self, part: &str) -> String {
+        let digest = Sha256::digest(format!("{part} {}", self.message_id));
+        format!("{part}-{}", hex::encode(digest).split_at(32).0)
+    }
+}
+
+impl Attachment {
+    fn to_part(&self) -> Result<SinglePart, UnbuildableMail> {
+        let content_type = ContentType::parse(&self.content_type).map_err(|source| UnbuildableMail::ContentType {
+            file_name: self.file_name.clone(),
+            content_type: self.content_type.clone(),
+            source,
+        })?;
+        Ok(AttachmentPart::new(to_one_line(&self.file_name)).body(self.content.to_vec(), content_type))
+    }
+}
+
+fn header(name: HeaderName, value: &str) -> HeaderValue {
+    HeaderValue::new(name, to_one_line(value))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use mail_parser::{MessageParser, MimeHeaders};
+
+    use super::*;
+
+    /// A mail for the tests of the mailers too.
+    pub fn mail() -> OutgoingMail {
+        OutgoingMail {
+            message_id: message_id(NotificationId(uuid::Uuid::from_u128(1)), "billing.example.com"),
+            sent_at: DateTime::from_timestamp(1_788_300_000, 0).expect("a time"),
+            from: Correspondent::new("Nimbus Resale", "billing@nimbus.example").expect("an address"),
+            to: Correspondent::new("Ana García", "ana@acme.example").expect("an address"),
+            language: "es".to_owned(),
+            message: RenderedMessage {
+                subject: "Factura 2026-00042: Año".to_owned(),
+                text: "Hola, Ana:\n\n.\n.. dos puntos\n-- \n".to_owned(),
+                html: "<p>Hola</p>\n".to_owned(),
+            },
+            attachments: vec![Attachment {
+                file_name: "facturación agosto.pdf".to_owned(),
+                content_type: "application/pdf".to_owned(),
+                content: Bytes::from_static(b"%PDF-1.7\n\0\xff"),
+            }],
+        }
+    }
+
+    #[test]
+    fn the_same_mail_is_the_same_bytes() {
+        assert_eq!(mail().to_bytes().expect("a mail"), mail().to_bytes().expect("a mail"));
+        let other = OutgoingMail { message_id: "<other@example.com>".to_owned(), ..mail() };
+        assert_ne!(other.boundary("mixed"), mail().boundary("mixed"));
+    }
+
+    #[test]
+    fn a_mail_reads_back_as_it_was_meant() {
+        let bytes = mail().to_bytes().expect("a mail");
+        assert!(bytes.is_ascii(), "every server takes it, with or without 8BITMIME");
+        let read = MessageParser::default().parse(&bytes).expect("a message");
+        assert_eq!(read.subject(), Some("Factura 2026-00042: Año"));
+        assert_eq!(read.message_id(), Some("00000000-0000-0000-0000-000000000001@billing.example.com"));
+        assert_eq!(read.header_raw("Auto-Submitted").map(str::trim), Some("auto-generated"));
+        assert_eq!(read.header_raw("Content-Language").map(str::trim), Some("es"));
+        assert_eq!(read.date().map(mail_parser::DateTime::to_timestamp), Some(1_788_300_000));
+        assert_eq!(read.to().and_then(|to| to.first()).and_then(|to| to.name()), Some("Ana García"));
+        assert_eq!(read.body_text(0).map(|text| text.replace("\r\n", "\n")), Some(mail().message.text));
+        assert_eq!(read.body_html(0).map(|html| html.replace("\r\n", "\n")), Some(mail().message.html));
+        let pdf = read.attachment(0).expect("an attachment");
+        assert_eq!(pdf.attachment_name(), Some("facturación agosto.pdf"));
+        assert_eq!(pdf.contents(), b"%PDF-1.7\n\0\xff");
+    }
+
+    #[test]
+    fn nothing_in_a_name_becomes_a_header() {
+        let attack = "Acme\r\nBcc: thief@example.com\r\n\r\nbody\0";
+        let mail = OutgoingMail {
+            message_id: "<a@b>\r\nBcc: thief@example.com".to_owned(),
+            from: Correspondent::new(attack, "billing@nimbus.example").expect("an address"),
+            to: Correspondent::new(attack, "ana@acme.example").expect("an address"),
+            language: "es\r\nBcc: thief@example.com".to_owned(),
+            message: RenderedMessage { subject: attack.to_owned(), ..mail().message },
+            attachments: vec![Attachment { file_name: attack.to_owned(), ..mail().attachments[0].clone() }],
+            ..mail()
+        };
+        let bytes = mail.to_bytes().expect("a mail");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.lines().any(|line| line.to_ascii_lowercase().starts_with("bcc")), "{text}");
+        assert!(!text.replace("\r\n", "").contains(['\r', '\n']), "a bare line break");
+        let read = MessageParser::default().parse(&bytes).expect("a message");
+        assert_eq!(read.subject(), Some("Acme Bcc: thief@example.com body"));
+        assert_eq!(read.attachment_count(), 1);
+    }
+
+    #[test]
+    fn an_address_is_checked_and_named() {
+        for address in [
+            "",
+            "acme.example",
+            "@acme.example",
+            "ana@",
+            "ana@acme example",
+            "a@b\r\nRCPT TO:<c@d>",
+            "ñ@acme.example",
+            "a\r\nb@acme.example",
+        ] {
+            let refused = Correspondent::new("Ana", address).expect_err("not an address").to_string();
+            assert!(refused.starts_with(&format!("`{}` is not", to_one_line(address))), "{refused}");
+        }
+        let ana = Correspondent::new("Ana", " ana@acmé.example ").expect("an address");
+        assert_eq!(ana.address().to_string(), "ana@xn--acm-dma.example");
+    }
+
+    #[test]
+    fn an_attachment_without_a_media_type_is_refused() {
+        let attachment = Attachment { content_type: "pdf".to_owned(), ..mail().attachments[0].clone() };
+        let refused = OutgoingMail { attachments: vec![attachment], ..mail() }.to_bytes().expect_err("no media type");
+        assert!(refused.to_string().starts_with("`pdf` of `facturación agosto.pdf`"), "{refused}");
+    }
+}

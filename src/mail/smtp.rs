@@ -1,0 +1,419 @@
+//! Speaks SMTP (RFC 5321) through lettre, command by command.
+//!
+//! lettre's own `send` cannot tell a mail that was not sent from one whose confirmation was lost, so MAIL, RCPT, DATA and
+//! the content are driven here: nothing before the content can deliver a mail, anything after it may have. Its pool waits
+//! for delayed acknowledgements on every mail, so connections are kept here, with `TCP_NODELAY`. Only implicit TLS
+//! (`smtps://`) cannot have that before lettre's next release.
+
+use std::{
+    fmt,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        Error as LettreError,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::{Data, Mail, Rcpt},
+        extension::ClientId,
+    },
+};
+use tokio::{
+    net::TcpStream,
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+use url::{Host, Url};
+
+use super::mailer::{InvalidMailerUrl, SendError};
+
+/// For connecting, logging in and everything up to the content: nothing is lost by trying again later.
+const ENVELOPE_TIMEOUT: Duration = Duration::from_mins(1);
+/// For the content and its confirmation. Giving up early makes a mail uncertain, so it is long (RFC 5321, 4.5.3.2).
+const CONTENT_TIMEOUT: Duration = Duration::from_mins(5);
+/// For a goodbye that nobody needs.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Servers close idle connections after minutes; one this young is most likely still there.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+/// How many connections at once, unless the URL says otherwise; servers commonly allow 10 to 20.
+const CONNECTIONS: usize = 8;
+/// Replies are kept for people to read, and some servers send pages.
+const MAX_REPLY_CHARS: usize = 500;
+
+/// Keeps connections to one server and sends mails through them.
+pub struct SmtpMailer {
+    server: Server,
+    slots: Semaphore,
+    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
+    content_timeout: Duration,
+}
+
+struct Server {
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    None,
+    Opportunistic,
+    Required,
+    Implicit,
+}
+
+impl SmtpMailer {
+    pub(super) fn from_url(url: &Url) -> Result<Self, InvalidMailerUrl> {
+        let host = match url.host() {
+            Some(Host::Domain(host)) if !host.is_empty() => host.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
+            Some(Host::Domain(_)) | None => return Err(InvalidMailerUrl::Missing("host")),
+        };
+        let (mut tls, port) = if url.scheme() == "smtps" { (Tls::Implicit, 465) } else { (Tls::None, 25) };
+        let (mut hello, mut connections) = (ClientId::default(), CONNECTIONS);
+        for (name, value) in url.query_pairs() {
+            match (name.as_ref(), value.as_ref(), tls) {
+                ("tls", "none", Tls::None) => tls = Tls::None,
+                ("tls", "opportunistic", Tls::None) => tls = Tls::Opportunistic,
+                ("tls", "required", Tls::None) => tls = Tls::Required,
+                ("hello", domain, _) if is_host_name(domain) => hello = ClientId::Domain(domain.to_owned()),
+                ("connections", count, _) if count.parse().is_ok_and(|count: usize| (1..=1000).contains(&count)) => {
+                    connections = count.parse().unwrap_or(CONNECTIONS);
+                }
+                (name, ..) => return Err(InvalidMailerUrl::Option(name.chars().take(40).collect())),
+            }
+        }
+        let credentials = credentials(url)?;
+        let stays_here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        if credentials.is_some() && matches!(tls, Tls::None | Tls::Opportunistic) && !stays_here {
+            return Err(InvalidMailerUrl::PasswordInClear);
+        }
+        let server = Server { host, port: url.port().unwrap_or(port), tls, credentials, hello };
+        Ok(Self {
+            server,
+            slots: Semaphore::new(connections),
+            idle: Mutex::default(),
+            content_timeout: CONTENT_TIMEOUT,
+        })
+    }
+
+    pub(super) async fn send(&self, from: &Address, to: &Address, content: &[u8]) -> Result<(), SendError> {
+        let _slot = self.slots.acquire().await.map_err(|source| temporary("waiting", source))?;
+        let mut connection = timeout(ENVELOPE_TIMEOUT, self.announce(from, to))
+            .await
+            .map_err(|source| temporary("the envelope", source))??;
+        // lettre ends the content with a line break of its own.
+        let content = content.strip_suffix(b"\r\n").unwrap_or(content);
+        match timeout(self.content_timeout, connection.message(content)).await {
+            Ok(Ok(_confirmed)) => {
+                self.keep(connection);
+                Ok(())
+            }
+            Ok(Err(error)) if error.status().is_some() => Err(refused("the content", error)),
+            Ok(Err(error)) => Err(SendError::Uncertain { source: error.into() }),
+            Err(elapsed) => Err(SendError::Uncertain { source: elapsed.into() }),
+        }
+    }
+
+    /// Returns a connection that waits for the content.
+    ///
+    /// A kept one may have been closed by the server meanwhile; then a new one is made, as nothing is lost yet.
+    async fn announce(&self, from: &Address, to: &Address) -> Result<AsyncSmtpConnection, SendError> {
+        if let Some(mut kept) = self.take() {
+            match send_envelope(&mut kept, from, to).await {
+                Ok(()) => return Ok(kept),
+                Err((step, error)) if is_answer(&error) => {
+                    quit(kept).await;
+                    return Err(refused(step, error));
+                }
+                Err(_gone) => {}
+            }
+        }
+        let mut connection = self.server.connect().await?;
+        match send_envelope(&mut connection, from, to).await {
+            Ok(()) => Ok(connection),
+            Err((step, error)) => {
+                quit(connection).await;
+                Err(refused(step, error))
+            }
+        }
+    }
+
+    fn take(&self) -> Option<AsyncSmtpConnection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, since)| since.elapsed() < MAX_IDLE);
+        idle.pop().map(|(connection, _)| connection)
+    }
+
+    fn keep(&self, connection: AsyncSmtpConnection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, Instant::now()));
+    }
+}
+
+impl Server {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
+        let mut connection = match self.tls {
+            Tls::Implicit => {
+                let server = (self.host.as_str(), self.port);
+                AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, Some(self.tls_parameters()?), None).await
+            }
+            Tls::None | Tls::Opportunistic | Tls::Required => {
+                let stream = TcpStream::connect((self.host.as_str(), self.port))
+                    .await
+                    .map_err(|source| temporary("connecting", source))?;
+                stream.set_nodelay(true).map_err(|source| temporary("connecting", source))?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await
+            }
+        }
+        .map_err(|source| temporary("EHLO", source))?;
+        if self.tls == Tls::Required || (self.tls == Tls::Opportunistic && connection.can_starttls()) {
+            let encrypted = connection.starttls(self.tls_parameters()?, &self.hello).await;
+            encrypted.map_err(|source| temporary("STARTTLS", source))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            let known = connection.auth(DEFAULT_MECHANISMS, credentials).await;
+            known.map_err(|source| temporary("AUTH", source))?;
+        }
+        Ok(connection)
+    }
+
+    fn tls_parameters(&self) -> Result<TlsParameters, SendError> {
+        TlsParameters::new(self.host.clone()).map_err(|source| temporary("TLS", source))
+    }
+}
+
+async fn send_envelope(
+    connection: &mut AsyncSmtpConnection,
+    from: &Address,
+    to: &Address,
+) -> Result<(), (&'static str, LettreError)> {
+    connection.command(Mail::new(Some(from.clone()), vec![])).await.map_err(|error| ("MAIL", error))?;
+    connection.command(Rcpt::new(to.clone(), vec![])).await.map_err(|error| ("RCPT", error))?;
+    connection.command(Data).await.map_err(|error| ("DATA", error))?;
+    Ok(())
+}
+
+async fn quit(mut connection: AsyncSmtpConnection) {
+    if timeout(QUIT_TIMEOUT, connection.abort()).await.is_err() {
+        tracing::debug!("the mail server did not answer QUIT in time");
+    }
+}
+
+/// Tells an answer about this mail from a connection that is gone or about to be (421).
+fn is_answer(error: &LettreError) -> bool {
+    error.status().is_some_and(|code| u16::from(code) != 421)
+}
+
+fn refused(step: &'static str, error: LettreError) -> SendError {
+    match error.status().map(u16::from) {
+        // RFC 4954, section 6: these speak of our login, not of the mail.
+        Some(530 | 534 | 535 | 538) => temporary(step, error),
+        Some(code) if error.is_permanent() => SendError::Rejected { code, reply: reply(&error) },
+        _ => temporary(step, error),
+    }
+}
+
+fn reply(error: &LettreError) -> String {
+    let text = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    super::one_line::to_one_line(&text).chars().take(MAX_REPLY_CHARS).collect()
+}
+
+fn temporary(step: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> SendError {
+    SendError::Temporary { step, source: Box::new(source) }
+}
+
+fn credentials(url: &Url) -> Result<Option<Credentials>, InvalidMailerUrl> {
+    match (url.username(), url.password()) {
+        ("", None) => Ok(None),
+        (user, Some(password)) if !user.is_empty() => {
+            let user = percent_decoded(user).ok_or(InvalidMailerUrl::Missing("readable user"))?;
+            let password = percent_decoded(password).ok_or(InvalidMailerUrl::Missing("readable password"))?;
+            Ok(Some(Credentials::new(user, password)))
+        }
+        (_, Some(_)) => Err(InvalidMailerUrl::Missing("user")),
+        (_, None) => Err(InvalidMailerUrl::Missing("password")),
+    }
+}
+
+/// `None` where the bytes are no UTF-8.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, encoded)) = rest.split_once('%') {
+        bytes.extend_from_slice(plain.as_bytes());
+        let (digits, after) = encoded.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = after;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
+}
+
+fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+}
+
+impl fmt::Display for SmtpMailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.server.tls == Tls::Implicit { "smtps" } else { "smtp" };
+        write!(f, "{scheme}://{}:{}", self.server.host, self.server.port)
+    }
+}
+
+impl fmt::Debug for SmtpMailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpMailer")
+            .field("server", &self.to_string())
+            .field("tls", &self.server.tls)
+            .field("has_credentials", &self.server.credentials.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            outgoing::tests::mail,
+            sink::{Fault, Sink},
+        },
+        *,
+    };
+
+    async fn sink() -> (Sink, SmtpMailer) {
+        let sink = Sink::start(None).await.expect("a port");
+        let mailer = SmtpMailer::from_url(&sink.url().parse().expect("a URL")).expect("a mailer");
+        (sink, mailer)
+    }
+
+    async fn send(mailer: &SmtpMailer) -> Result<(), SendError> {
+        let mail = mail();
+        mailer.send(mail.from.address(), mail.to.address(), &mail.to_bytes().expect("a mail")).await
+    }
+
+    /// What became of a mail and how many arrived.
+    async fn outcome_of(fault: Fault) -> (Result<(), SendError>, usize) {
+        let (sink, mailer) = sink().await;
+        sink.plan(fault);
+        let outcome = send(&mailer).await;
+        let arrived = sink.received().len();
+        send(&mailer).await.expect("the next mail goes through");
+        (outcome, arrived)
+    }
+
+    #[tokio::test]
+    async fn a_mail_arrives_byte_for_byte() {
+        let (sink, mailer) = sink().await;
+        send(&mailer).await.expect("sent");
+        let received = sink.wait_for(1).await;
+        assert_eq!(received[0].from, "billing@nimbus.example");
+        assert_eq!(received[0].to, ["ana@acme.example"]);
+        assert_eq!(received[0].content, mail().to_bytes().expect("a mail"));
+    }
+
+    #[tokio::test]
+    async fn connections_are_used_again() {
+        let (sink, mailer) = sink().await;
+        for _ in 0..5 {
+            send(&mailer).await.expect("sent");
+        }
+        assert_eq!((sink.received().len(), sink.connections()), (5, 1));
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_are_made_than_allowed() {
+        let sink = Sink::start(None).await.expect("a port");
+        let url = format!("{}?connections=2", sink.url());
+        let mailer = SmtpMailer::from_url(&url.parse().expect("a URL")).expect("a mailer");
+        let outcomes = futures::future::join_all((0..20).map(|_| send(&mailer))).await;
+        assert!(outcomes.iter().all(Result::is_ok));
+        assert!(sink.connections() <= 2, "{} connections", sink.connections());
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_is_gone_costs_nothing() {
+        let (sink, mailer) = sink().await;
+        send(&mailer).await.expect("sent");
+        sink.plan(Fault::DropBeforeContent);
+        send(&mailer).await.expect("sent over a new connection");
+        assert_eq!((sink.received().len(), sink.connections()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_rejected_recipient_is_final() {
+        let (outcome, arrived) = outcome_of(Fault::RejectRecipient).await;
+        let Err(SendError::Rejected { code: 550, reply }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((reply.as_str(), arrived), ("5.1.1 no such mailbox", 0));
+    }
+
+    #[tokio::test]
+    async fn rejected_content_is_final() {
+        let (outcome, arrived) = outcome_of(Fault::RejectContent).await;
+        assert!(matches!(outcome, Err(SendError::Rejected { code: 554, .. })), "{outcome:?}");
+        assert_eq!(arrived, 0);
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_temporary() {
+        let (outcome, arrived) = outcome_of(Fault::RefuseSender).await;
+        assert!(matches!(outcome, Err(SendError::Temporary { step: "MAIL", .. })), "{outcome:?}");
+        assert_eq!(arrived, 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_lost_before_the_content_is_temporary() {
+        let (outcome, arrived) = outcome_of(Fault::DropBeforeContent).await;
+        assert!(matches!(outcome, Err(SendError::Temporary { step: "DATA", .. })), "{outcome:?}");
+        assert_eq!(arrived, 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_lost_during_the_content_is_uncertain() {
+        let (outcome, arrived) = outcome_of(Fault::DropDuringContent).await;
+        assert!(matches!(outcome, Err(SendError::Uncertain { .. })), "{outcome:?}");
+        assert_eq!(arrived, 0);
+    }
+
+    #[tokio::test]
+    async fn a_lost_confirmation_is_uncertain_although_the_mail_arrived() {
+        let (outcome, arrived) = outcome_of(Fault::DropAfterContent).await;
+        assert!(matches!(outcome, Err(SendError::Uncertain { .. })), "{outcome:?}");
+        assert_eq!(arrived, 1);
+    }
+
+    #[tokio::test]
+    async fn a_confirmation_that_does_not_come_is_uncertain() {
+        let (sink, mailer) = sink().await;
+        let mailer = SmtpMailer { content_timeout: Duration::from_millis(200), ..mailer };
+        sink.plan(Fault::HangAfterContent);
+        assert!(matches!(send(&mailer).await, Err(SendError::Uncertain { .. })));
+        assert_eq!(sink.received().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_or_cannot_encrypt_is_temporary() {
+        let (sink, mailer) = sink().await;
+        let required = format!("{}?tls=required", sink.url()).parse().expect("a URL");
+        let outcome = send(&SmtpMailer::from_url(&required).expect("a mailer")).await;
+        assert!(matches!(outcome, Err(SendError::Temporary { step: "STARTTLS", .. })), "{outcome:?}");
+        drop(sink);
+        let unreachable = SmtpMailer::from_url(&"smtp://127.0.0.1:1".parse().expect("a URL")).expect("a mailer");
+        let outcome = send(&unreachable).await;
+        assert!(matches!(outcome, Err(SendError::Temporary { step: "connecting", .. })), "{outcome:?}");
+        drop(mailer);
+    }
+
+    #[test]
+    fn passwords_are_percent_decoded() {
+        assert_eq!(percent_decoded("a%40b%2Bc+d").as_deref(), Some("a@b+c+d"));
+        for wrong in ["%", "%4", "%zz", "%ff", "%é"] {
+            assert_eq!(percent_decoded(wrong), None, "{wrong}");
+        }
+    }
+}
