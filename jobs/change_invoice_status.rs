@@ -67,7 +67,8 @@ impl Job for ChangeInvoiceStatus {
         };
         if let Some(version) = self.version.filter(|version| *version != state.version) {
             let InvoiceState { document_id, status, version: current, .. } = state;
-            let message = format!("stale: {document_id} is {status} at version {current}, the request was for {version}");
+            let message =
+                format!("stale: {document_id} is {status} at version {current}, the request was for {version}");
             return Ok(attempt.complete_without_effects(message));
         }
         let request = Change {

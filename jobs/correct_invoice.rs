@@ -61,7 +61,10 @@ impl Job for CorrectInvoice {
             return Ok(attempt.complete_without_effects(format!("invoice {} does not exist", self.invoice_id)));
         };
         if old.version != self.version {
-            let message = format!("stale: {} is at version {}, the request was for {}", old.document_id, old.version, self.version);
+            let message = format!(
+                "stale: {} is at version {}, the request was for {}",
+                old.document_id, old.version, self.version
+            );
             return Ok(attempt.complete_without_effects(message));
         }
         if !matches!(old.status, InvoiceStatus::Open | InvoiceStatus::Closed) {
@@ -72,7 +75,8 @@ impl Job for CorrectInvoice {
         change(&mut effects, &context, &mut old, &void, &cause).await?;
         let mut new = generate(&mut effects, &context, &old.key, Some(old.id), &cause).await?;
         if self.status == InitialStatus::Open {
-            let open = Change { notify: self.notify, path: StatusPath::WithGeneration, ..Change::to(InvoiceStatus::Open) };
+            let open =
+                Change { notify: self.notify, path: StatusPath::WithGeneration, ..Change::to(InvoiceStatus::Open) };
             change(&mut effects, &context, &mut new, &open, &cause).await?;
         }
         effects.complete(format!("{} is void, {} is {}", old.document_id, new.document_id, new.status)).await

@@ -28,8 +28,7 @@ use crate::{
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
         charge_sums::{self, ChargeSource, ProviderPeriod},
-        directory,
-        invoice_status,
+        directory, invoice_status,
         invoices::{self, InvoiceKey, InvoiceState, NewDraft},
         reconciliation::{self, ReconcileError},
     },

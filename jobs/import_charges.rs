@@ -3,11 +3,12 @@
 //! Idempotent by reseller and sha256: the same file again is a success that changes nothing. A file is accepted whole
 //! or rejected whole; rejection is permanent and names the first twenty problems.
 
-use std::{fs::File, time::Duration};
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 
 use crate::{
@@ -54,6 +55,10 @@ pub struct NotASha256(String);
 #[error("the object store holds no file {0}; upload it before asking for its import")]
 struct MissingFile(Path);
 
+#[derive(Debug, thiserror::Error)]
+#[error("the object store holds another file under sha256 {0}: its bytes have {1}; upload it again")]
+struct OtherContent(String, String);
+
 impl Job for ImportCharges {
     type Context = Context;
     const KIND: &'static str = "import_charges";
@@ -65,22 +70,30 @@ impl Job for ImportCharges {
         let profile = providers::find(&self.provider).map_err(JobError::permanent)?;
         let location = charge_file_location(&self.sha256).map_err(JobError::permanent)?;
         let file = self.download(&context, location).await?;
-        let to_check = file.try_clone().map_err(JobError::transient)?;
-        let checked = spawn_blocking(move || check_charge_file(&to_check))
+        let (file, checked) = spawn_blocking(move || check_charge_file(file.path()).map(|checked| (file, checked)))
             .await
             .map_err(JobError::transient)?
             .map_err(charge_file_error)?;
+        if hex::encode(checked.sha256) != self.sha256 {
+            return Err(JobError::permanent(OtherContent(self.sha256, hex::encode(checked.sha256))));
+        }
         let mut connection = context.pool.acquire().await?;
         charges::ensure_charges_partitions(&mut connection, &checked).await?;
         drop(connection);
 
-        let rows = read_charges(file).map_err(charge_file_error)?;
-        let new =
-            NewChargeFile { reseller_id: self.reseller_id, provider: profile.id, file_name: &self.file_name, checked: &checked };
+        let rows = read_charges(file.path()).map_err(charge_file_error)?;
+        let new = NewChargeFile {
+            reseller_id: self.reseller_id,
+            provider: profile.id,
+            file_name: &self.file_name,
+            checked: &checked,
+        };
         let mut effects = attempt.begin().await?;
         let stored = charges::store_charge_file(effects.connection(), new, rows).await.map_err(store_error)?;
         match stored {
-            StoredChargeFile::Known(id) => Ok(attempt.complete_without_effects(format!("charge file {id} is known already"))),
+            StoredChargeFile::AlreadyKnown(id) => {
+                Ok(attempt.complete_without_effects(format!("charge file {id} is known already")))
+            }
             StoredChargeFile::New { id, superseded_scope_count, stale_draft_count } => {
                 let count = checked.charge_count;
                 let message = format!(
@@ -95,13 +108,13 @@ impl Job for ImportCharges {
 
 impl ImportCharges {
     /// Copies the file to local disk, so that it can be read twice whatever the object store is.
-    async fn download(&self, context: &Context, location: Path) -> Result<File, JobError> {
+    async fn download(&self, context: &Context, location: Path) -> Result<NamedTempFile, JobError> {
         let found = context.objects.get(&location).await.map_err(|error| match error {
             object_store::Error::NotFound { .. } => JobError::permanent(MissingFile(location)),
             other => JobError::transient(other),
         })?;
-        let local = tempfile::tempfile().map_err(JobError::transient)?;
-        let mut writer = tokio::fs::File::from_std(local.try_clone().map_err(JobError::transient)?);
+        let local = NamedTempFile::new().map_err(JobError::transient)?;
+        let mut writer = tokio::fs::File::from_std(local.reopen().map_err(JobError::transient)?);
         let mut chunks = found.into_stream();
         while let Some(chunk) = chunks.try_next().await.map_err(JobError::transient)? {
             writer.write_all(&chunk).await.map_err(JobError::transient)?;
@@ -119,5 +132,13 @@ fn charge_file_error(error: ChargeFileError) -> JobError {
 }
 
 fn store_error(error: StoreChargeFileError) -> JobError {
-    JobError::transient(error)
+    match error {
+        StoreChargeFileError::OtherProvider(_)
+        | StoreChargeFileError::OtherPeriodEnd { .. }
+        | StoreChargeFileError::SumsDiffer(_) => JobError::permanent(error),
+        StoreChargeFileError::FileChanged
+        | StoreChargeFileError::Rows(_)
+        | StoreChargeFileError::Superseded { .. }
+        | StoreChargeFileError::Database(_) => JobError::transient(error),
+    }
 }

@@ -80,11 +80,14 @@ impl Job for RenderDocument {
         let profile = providers::find(&invoice.provider).map_err(JobError::permanent)?;
         profile.require_document(self.kind).map_err(JobError::permanent)?;
         if invoice.version != self.version || invoice.status == InvoiceStatus::Discarded {
-            let message = format!("stale: {} is {} at version {}", invoice.document_id, invoice.status, invoice.version);
+            let message =
+                format!("stale: {} is {} at version {}", invoice.document_id, invoice.status, invoice.version);
             return Ok(attempt.complete_without_effects(message));
         }
         let replaced = match invoice.replaces {
-            Some(id) => invoices::find(&mut connection, self.reseller_id, id).await?.and_then(|replaced| replaced.number),
+            Some(id) => {
+                invoices::find(&mut connection, self.reseller_id, id).await?.and_then(|replaced| replaced.number)
+            }
             None => None,
         };
         drop(connection);
@@ -101,7 +104,12 @@ impl Job for RenderDocument {
 }
 
 impl RenderDocument {
-    async fn render(&self, context: &Context, invoice: &Invoice, model: DocumentModel) -> Result<NewDocument, JobError> {
+    async fn render(
+        &self,
+        context: &Context,
+        invoice: &Invoice,
+        model: DocumentModel,
+    ) -> Result<NewDocument, JobError> {
         let template_hash = documents::template_hash(self.kind);
         let language = invoice.language.to_string();
         let file_name = documents::file_name(self.kind, &model);
@@ -114,7 +122,9 @@ impl RenderDocument {
         ]);
         let (sha256, size_bytes) = match self.kind {
             DocumentKind::DetailedCsv => self.render_detailed(context, invoice, model, &location).await?,
-            DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => self.render_whole(context, model, &location).await?,
+            DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
+                self.render_whole(context, model, &location).await?
+            }
         };
         Ok(NewDocument {
             reseller_id: self.reseller_id,
@@ -130,7 +140,12 @@ impl RenderDocument {
         })
     }
 
-    async fn render_whole(&self, context: &Context, model: DocumentModel, location: &Path) -> Result<([u8; 32], i64), JobError> {
+    async fn render_whole(
+        &self,
+        context: &Context,
+        model: DocumentModel,
+        location: &Path,
+    ) -> Result<([u8; 32], i64), JobError> {
         let kind = self.kind;
         let bytes = spawn_blocking(move || documents::render(kind, &model))
             .await
@@ -182,8 +197,7 @@ impl RenderDocument {
         if !ATTACHED.iter().all(|kind| rendered.iter().any(|document| document.kind == *kind)) {
             return Ok(());
         }
-        let queued =
-            notifications::queued_up_to(connection, self.reseller_id, self.invoice_id, self.version).await?;
+        let queued = notifications::queued_up_to(connection, self.reseller_id, self.invoice_id, self.version).await?;
         for notification_id in queued {
             let mail = SendNotification { reseller_id: self.reseller_id, notification_id };
             effects.enqueue(&mail, notification_id).await?;

@@ -135,22 +135,18 @@ impl SendNotification {
         let provider = providers::find(&invoice.provider).map_err(JobError::permanent)?;
         let tag = notification.language.parse().map_err(|error: NotALanguageTag| JobError::permanent(error))?;
         let language = Language::for_tag(&tag).map_err(JobError::permanent)?;
-        let message = InvoiceMessage::new(
-            invoice,
-            &language,
-            &notification.recipient_name,
-            provider.display_name,
-            &attachments,
-        )
-        .map_err(JobError::permanent)?
-        .with_reason(notification.reason.as_deref());
+        let message =
+            InvoiceMessage::new(invoice, &language, &notification.recipient_name, provider.display_name, &attachments)
+                .map_err(JobError::permanent)?
+                .with_reason(notification.reason.as_deref());
         let event = event_name(&notification.event)?;
         let sender = directory::sender_address(connection, self.reseller_id).await?;
         Ok(OutgoingMail {
             message_id: notification.message_id.clone(),
             sent_at: context.clock.now(),
             from: Correspondent::new(&invoice.reseller.name, &sender).map_err(JobError::permanent)?,
-            to: Correspondent::new(&notification.recipient_name, &notification.recipient).map_err(JobError::permanent)?,
+            to: Correspondent::new(&notification.recipient_name, &notification.recipient)
+                .map_err(JobError::permanent)?,
             language: notification.language.clone(),
             message: templates::render(event, &language, &message).map_err(JobError::permanent)?,
             attachments,

@@ -1,3 +1,7 @@
 //! The `billrunner` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    billrunner::cli::run()
+}

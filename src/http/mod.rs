@@ -71,8 +71,10 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 fn router(web: Web) -> Router {
-    let mut router =
-        Router::new().route("/", get(overview)).route("/livez", get(|| async { "alive\n" })).route("/readyz", get(readyz));
+    let mut router = Router::new()
+        .route("/", get(overview))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(readyz));
     if web.demo.is_some() {
         router = router.route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
     }
@@ -82,7 +84,8 @@ fn router(web: Web) -> Router {
 /// Adds what keeps a browser from doing more with our pages than showing them.
 async fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

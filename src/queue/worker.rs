@@ -34,12 +34,11 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// What operators may set about a worker.
-#[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// Shown to operators: host and process.
     pub name: String,
     /// Jobs of one lane that run at once, by queue.
-    pub concurrency: fn(Queue) -> usize,
+    pub concurrency: Box<dyn Fn(Queue) -> usize + Send + Sync>,
     /// How long a silent worker keeps its jobs.
     pub lease: Duration,
     /// How long running jobs may finish after a stop.

@@ -1,0 +1,36 @@
+//! Exit codes: what a script learns without reading a message.
+
+use std::process::ExitCode;
+
+use crate::{
+    config::{ConfigError, MissingVariable},
+    queue::EnvelopeError,
+    store::jobs::AcceptError,
+};
+
+/// A failure that has an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// It conflicts with what is recorded.
+    #[error("{0}")]
+    Refused(String),
+    /// A value on the command line does not read.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Returns the exit code of an error, as `--help` lists them.
+pub fn code_of(error: &anyhow::Error) -> ExitCode {
+    let code = match error.downcast_ref::<Failure>() {
+        Some(Failure::NotFound(_)) => 3,
+        Some(Failure::Refused(_)) => 4,
+        Some(Failure::Usage(_)) => 2,
+        None if error.is::<ConfigError>() || error.is::<MissingVariable>() || error.is::<EnvelopeError>() => 2,
+        None if matches!(error.downcast_ref(), Some(AcceptError::Conflict { .. })) => 4,
+        None => 1,
+    };
+    ExitCode::from(code)
+}

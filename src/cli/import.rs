@@ -1,0 +1,89 @@
+//! `billrunner import FILE`: uploads a charge file and hands in its import.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use sha2::{Digest, Sha256};
+use tokio::{fs::File, io::AsyncReadExt};
+
+use super::{Output, enqueue::hand_in, setup};
+use crate::{
+    config::Config,
+    context::open_object_store,
+    domain::ids::ResellerId,
+    jobs::{ImportCharges, charge_file_location, registry},
+    providers,
+    queue::{JobOptions, RequestId},
+};
+
+const CHUNK: usize = 256 * 1024;
+
+/// Arguments of `import`.
+#[derive(Args)]
+pub struct Arguments {
+    /// FOCUS 1.0–1.3 CSV, plain or gzip.
+    file: PathBuf,
+    /// Whose charges they are.
+    #[arg(long)]
+    reseller: ResellerId,
+    /// Provider, such as aws.
+    #[arg(long)]
+    provider: String,
+    /// Wait until the import has ended; exit code 4 when the file was rejected.
+    #[arg(long)]
+    wait: bool,
+}
+
+pub async fn run(arguments: Arguments, config: &Config, output: &Output) -> anyhow::Result<()> {
+    providers::find(&arguments.provider).map_err(|error| super::Failure::Usage(error.to_string()))?;
+    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
+    let objects = open_object_store(folder)?;
+    let job = upload(objects.as_ref(), &arguments.file, arguments.reseller, &arguments.provider)
+        .await
+        .with_context(|| format!("{} cannot be uploaded", arguments.file.display()))?;
+    let request = RequestId::new("cli/import", format!("{}/{}", job.reseller_id, job.sha256));
+    let new = registry().prepare(&job, request, "cli", JobOptions::default())?;
+    let pool = setup::connect(config).await?;
+    hand_in(&pool, &new, arguments.wait, output).await
+}
+
+/// Copies a file into the object store, under its sha256, and returns the job that imports it.
+pub async fn upload(
+    objects: &dyn ObjectStore,
+    file: &Path,
+    reseller_id: ResellerId,
+    provider: &str,
+) -> anyhow::Result<ImportCharges> {
+    let sha256 = hash(file).await?;
+    let location = charge_file_location(&sha256)?;
+    let mut writer = WriteMultipart::new(objects.put_multipart(&location).await?);
+    let mut input = File::open(file).await?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = input.read(&mut chunk).await?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        writer.wait_for_capacity(4).await?;
+        writer.write(bytes);
+    }
+    writer.finish().await?;
+    Ok(ImportCharges {
+        reseller_id,
+        provider: provider.to_owned(),
+        sha256,
+        file_name: file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+    })
+}
+
+async fn hash(file: &Path) -> anyhow::Result<String> {
+    let mut input = File::open(file).await?;
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = input.read(&mut chunk).await?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        hasher.update(bytes);
+    }
+    Ok(hex::encode(hasher.finalize()))
+}

@@ -1,0 +1,114 @@
+//! The commands of `billrunner`.
+//!
+//! Each command is one file: its arguments, and a `run` of a few lines. Results go to standard output, as tables for
+//! people or as JSON (`--json`) for machines; logs and errors go to standard error.
+
+mod config;
+mod demo;
+mod directory;
+mod enqueue;
+mod exit;
+mod import;
+mod invoices;
+mod jobs;
+mod output;
+mod setup;
+mod web;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{config::Config, store::database, telemetry};
+use exit::{Failure, code_of};
+use output::Output;
+
+/// Turns cloud usage into invoices, moves them forward, renders them and tells the customer.
+#[derive(Parser)]
+#[command(name = "billrunner", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXIT_CODES: &str = "Settings come from the environment; `billrunner config example` lists them.
+
+Exit codes:
+  0  done
+  1  failed: a server did not answer, or something unexpected happened
+  2  the command line or the environment is wrong
+  3  what was named does not exist
+  4  refused: the request conflicts with what is recorded, or the job it waited for failed";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run jobs until told to stop.
+    Worker(worker::Arguments),
+    /// Serve the probes and the page of queues.
+    Web,
+    /// Bring the database's schema up to this release.
+    Migrate,
+    /// Hand in a job.
+    Enqueue(enqueue::Arguments),
+    /// Upload a charge file and hand in its import.
+    Import(import::Arguments),
+    /// Apply a file of customers, accounts and terms.
+    Directory(directory::Arguments),
+    /// List and show invoices.
+    #[command(subcommand)]
+    Invoices(invoices::Command),
+    /// List, show and retry jobs.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Show the main job at work on sample data.
+    Demo(demo::Arguments),
+    /// Check the environment, or print an example of it.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// Runs the command line and returns the process's exit code.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = Config::from_env().map_err(anyhow::Error::from).and_then(|config| start(cli, &config));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            code_of(&error)
+        }
+    }
+}
+
+fn start(cli: Cli, config: &Config) -> anyhow::Result<()> {
+    telemetry::start(&config.log_filter, config.log_format)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let output = Output::new(cli.json);
+    let outcome = runtime.block_on(execute(cli.command, config, &output));
+    // A blocking read of a terminal or a stuck resolver must not keep a finished command from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    outcome
+}
+
+async fn execute(command: Command, config: &Config, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Command::Worker(arguments) => worker::run(arguments, config).await,
+        Command::Web => web::run(config).await,
+        Command::Migrate => {
+            let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
+            database::migrate(url).await?;
+            output.line("the schema is that of this release")
+        }
+        Command::Enqueue(arguments) => enqueue::run(arguments, config, output).await,
+        Command::Import(arguments) => import::run(arguments, config, output).await,
+        Command::Directory(arguments) => directory::run(&arguments, config, output).await,
+        Command::Invoices(command) => invoices::run(command, config, output).await,
+        Command::Jobs(command) => jobs::run(command, config, output).await,
+        Command::Demo(arguments) => demo::run(arguments, config, output).await,
+        Command::Config(command) => config::run(&command, config, output).await,
+    }
+}

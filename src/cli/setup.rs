@@ -1,0 +1,84 @@
+//! What several commands start from: pool, queue, context, and signals.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use sqlx::PgPool;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    context::{Context, open_object_store},
+    mail::Mailer,
+    queue::{Streams, Worker, WorkerSettings},
+    store::database,
+};
+
+/// Connections of a command that only asks or enqueues.
+const COMMAND_CONNECTIONS: u32 = 2;
+
+/// Connects to Postgres for a short command.
+pub async fn connect(config: &Config) -> anyhow::Result<PgPool> {
+    connect_with(config, COMMAND_CONNECTIONS).await
+}
+
+/// Connects to Postgres with a process's full share of connections.
+pub async fn connect_with(config: &Config, connections: u32) -> anyhow::Result<PgPool> {
+    let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
+    Ok(database::connect(url, connections).await?)
+}
+
+/// Names the Redis server.
+pub fn streams(config: &Config) -> anyhow::Result<Streams> {
+    let url = config.require("REDIS_URL", config.redis_url.as_ref())?;
+    Ok(Streams::new(url.expose_secret(), &config.redis_prefix)?)
+}
+
+/// Makes what jobs work with.
+pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
+    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
+    let smtp = config.require("SMTP_URL", config.smtp_url.as_ref())?;
+    Ok(Context {
+        pool,
+        objects: open_object_store(folder)?,
+        mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?),
+        mail_domain: config.mail_domain.as_str().into(),
+        clock: Clock::System,
+    })
+}
+
+/// Makes a worker out of settings.
+pub fn worker(config: &Config, context: Context, grace: std::time::Duration) -> anyhow::Result<Worker<Context>> {
+    let concurrency = config.concurrency;
+    Ok(Worker {
+        pool: context.pool.clone(),
+        streams: streams(config)?,
+        registry: Arc::new(crate::jobs::registry()),
+        context,
+        settings: WorkerSettings {
+            name: format!("process {}", std::process::id()),
+            concurrency: Box::new(move |queue| concurrency.of(queue)),
+            lease: config.lease,
+            grace,
+            retry_base: config.retry_base,
+            retention_days: config.retention_days,
+        },
+    })
+}
+
+/// Returns a token that SIGTERM and Ctrl-C cancel.
+pub fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(stop)
+}
