@@ -97,7 +97,7 @@ mail-documents = { $count ->
    *[other] Documentos adjuntos
 }
 mail-signature = Atentamente,
-mail-footer = Este mensaje de { $reseller_name } para los contactos de facturación de { $customer_name } se ha enviado de forma automática.
+mail-footer = Este es un mensaje automático. Lo recibe porque es contacto de facturación de { $customer_name } en { $reseller_name }.
 
 mail-opened-subject = { $kind ->
     [credit_note] Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
@@ -153,6 +153,10 @@ mail-reopened-intro = { $kind ->
 
 ## Ambos
 
-format-field = { $label }: { $value }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
+
+# documents
+
+document-notes = Notas
+document-replaced-characters = Los caracteres que la tipografía no contiene se muestran como �.
