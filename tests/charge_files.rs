@@ -13,7 +13,10 @@ use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{charge_file::ChargeRow, ids::ResellerId, money::parse_decimal},
     providers::{ChargeFileError, RejectedFile, check_charge_file, read_charges},
-    store::charges::{NewChargeFile, StoreChargeFileError, StoredChargeFile, find_charge_file, store_charge_file},
+    store::charges::{
+        NewChargeFile, StoreChargeFileError, StoredChargeFile, ensure_charges_partitions, find_charge_file,
+        store_charge_file,
+    },
 };
 use fixture::fixture;
 use flate2::{Compression, write::GzEncoder};
@@ -288,5 +291,25 @@ async fn a_sum_that_differs_by_the_smallest_amount_fails_the_import() -> Result<
     let Some(StoreChargeFileError::SumsDiffer(difference)) = error.downcast_ref() else { panic!("{error:?}") };
     assert_eq!(&difference.checked - &difference.stored, parse_decimal("1E-28")?);
     assert_eq!(count(&database.pool, "charges").await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_month_does_not_wait_for_a_running_import() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let reseller_id = insert_reseller(&database.pool).await?;
+    let running_path = fixture("traps/t01_bom_crlf.csv");
+    let checked = check_charge_file(&running_path)?;
+    ensure_charges_partitions(&mut *database.pool.acquire().await?, &checked).await?;
+    let mut running = database.pool.begin().await?;
+    let file = NewChargeFile { reseller_id, provider: "focus", file_name: "charges.csv", checked: &checked };
+    store_charge_file(&mut running, file, read_charges(&running_path)?).await?;
+
+    let checked = check_charge_file(&fixture("traps/t12_end_exclusive_boundary.csv"))?;
+    let mut conn = database.pool.acquire().await?;
+    sqlx::query("SET lock_timeout = '2s'").execute(&mut *conn).await?;
+    ensure_charges_partitions(&mut conn, &checked).await.context("the new month waited")?;
+    running.commit().await?;
+    assert_eq!(count(&database.pool, "charges").await?, 2);
     Ok(())
 }
