@@ -75,16 +75,22 @@ COMMENT ON COLUMN charges.row_number IS '1-based data row of the file; the heade
 COMMENT ON COLUMN charges.sub_account_id IS 'the provider account; the billing account where the row names no sub account';
 COMMENT ON COLUMN charges.x_columns IS 'columns outside FOCUS, by name, kept for the detailed CSV';
 
--- The application owns no table, so the partition of a new month comes from this function.
+-- The application owns no table, so the partition of a new month comes from this function. It attaches a table rather
+-- than creating it as a partition: that would lock all of `charges`, and wait for every running import.
 CREATE FUNCTION ensure_charges_partition(period_start date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = billrunner, pg_temp AS $$
 DECLARE
     month_start date := date_trunc('month', period_start)::date;
     partition   text := 'charges_' || to_char(month_start, 'YYYY_MM');
 BEGIN
-    IF to_regclass('billrunner.' || partition) IS NULL THEN
-        PERFORM pg_advisory_xact_lock(hashtext(partition));
-        EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF charges FOR VALUES FROM (%L) TO (%L)',
+    IF to_regclass('billrunner.' || partition) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext(partition));
+    -- Not to_regclass: what it found before the lock may still be cached.
+    IF NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'billrunner' AND tablename = partition) THEN
+        EXECUTE format('CREATE TABLE %I (LIKE charges INCLUDING ALL)', partition);
+        EXECUTE format('ALTER TABLE charges ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
             partition, month_start, (month_start + interval '1 month')::date);
     END IF;
 END

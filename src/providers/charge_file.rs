@@ -170,3 +170,71 @@ impl ScopeSum {
         *self.billed_cost.entry(currency).or_default() += billed_cost;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const HEADER: &str = "BilledCost,BillingCurrency,BillingAccountId,BillingPeriodStart,BillingPeriodEnd,\
+                          ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ServiceName";
+
+    fn check(rows: &[String]) -> Result<CheckedChargeFile, ChargeFileError> {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        writeln!(file, "{HEADER}\n{}", rows.join("\n")).expect("written");
+        check_charge_file(file.path())
+    }
+
+    fn row(cost: &str, currency: &str, payer: &str, period_end: &str) -> String {
+        format!("{cost},{currency},{payer},2026-10-01,{period_end},Usage,2026-10-05,2026-10-06,Compute")
+    }
+
+    fn rejected(rows: &[String]) -> RejectedFile {
+        match check(rows) {
+            Err(ChargeFileError::Rejected(rejected)) => rejected,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn costs_are_summed_exactly_per_payer_period_and_currency() {
+        let tiny = "0.0000000000000000000000000001";
+        let rows = ["1", tiny, "-2.5"].map(|cost| row(cost, "EUR", "a", "2026-11-01"));
+        let others = [row("7", "JPY", "a", "2026-11-01"), row("1", "EUR", "b", "2026-11-01")];
+        let checked = check(&[rows.as_slice(), &others].concat()).expect("accepted");
+        assert_eq!((checked.charge_count, checked.scopes.len()), (5, 2));
+        let scope = checked.scopes.first().expect("a scope");
+        let sums: Vec<_> = scope.billed_cost.iter().map(|(currency, sum)| (currency.code(), sum.to_string())).collect();
+        assert_eq!(scope.charge_count, 4);
+        assert_eq!(sums, [("EUR", "-1.4999999999999999999999999999".to_owned()), ("JPY", "7".to_owned())]);
+    }
+
+    #[test]
+    fn the_identity_is_the_sha256_of_all_bytes() {
+        let checked = check(&[]).expect("accepted");
+        let bytes = format!("{HEADER}\n\n");
+        assert_eq!(checked.sha256, <[u8; 32]>::from(Sha256::digest(&bytes)));
+        assert_eq!(checked.size_bytes, i64::try_from(bytes.len()).expect("small"));
+    }
+
+    #[test]
+    fn one_period_cannot_end_twice() {
+        let rows = [row("1", "EUR", "a", "2026-11-01"), row("1", "EUR", "b", "2026-11-02")];
+        let shown = rejected(&rows).to_string();
+        assert!(shown.contains("line 3, column BillingPeriodEnd, value `2026-11-02`"), "{shown}");
+    }
+
+    #[test]
+    fn every_bad_row_is_counted_and_the_first_twenty_are_shown() {
+        let rows: Vec<_> = (0..50).map(|_| row("x", "EUR", "a", "2026-11-01")).collect();
+        let found = rejected(&rows);
+        assert_eq!((found.problems.len(), found.more), (20, 30));
+    }
+
+    #[test]
+    fn a_file_of_endlessly_many_payers_is_refused() {
+        let rows: Vec<_> = (0..=MAX_SCOPES).map(|payer| row("1", "EUR", &payer.to_string(), "2026-11-01")).collect();
+        assert!(rejected(&rows).to_string().contains("more than 10000 pairs"));
+    }
+}

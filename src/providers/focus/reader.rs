@@ -119,3 +119,195 @@ fn of_io(error: io::Error, line: u64) -> ReadError {
         _ => ReadError::Io(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+    use crate::domain::charge::{Charge, ChargeCategory};
+
+    const COLUMNS: [(&str, &str); 13] = [
+        ("BilledCost", "1.5"),
+        ("BillingCurrency", "EUR"),
+        ("BillingAccountId", "payer"),
+        ("BillingPeriodStart", "2026-10-01T00:00:00Z"),
+        ("BillingPeriodEnd", "2026-11-01T00:00:00Z"),
+        ("ChargeCategory", "Usage"),
+        ("ChargePeriodStart", "2026-10-05T00:00:00Z"),
+        ("ChargePeriodEnd", "2026-10-06T00:00:00Z"),
+        ("ServiceName", "Compute"),
+        ("ServiceCategory", "Compute & more"),
+        ("SubAccountId", "sub-1"),
+        ("ChargeClass", ""),
+        ("ConsumedQuantity", ""),
+    ];
+
+    /// Writes a file of one good row, but for some fields.
+    fn file(changes: &[(&str, &str)]) -> String {
+        let value = |(name, value)| changes.iter().find(|(changed, _)| *changed == name).map_or(value, |(_, new)| *new);
+        let header = COLUMNS.map(|(name, _)| name).join(",");
+        format!("{header}\n{}\n", COLUMNS.map(value).join(","))
+    }
+
+    fn read(bytes: &[u8]) -> Result<Vec<ChargeRow>, RejectedFile> {
+        let rows = ChargeReader::new(bytes).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        rows.map_err(|error| match error {
+            ReadError::Row(rejected) | ReadError::File(rejected) => rejected,
+            ReadError::Io(error) => panic!("{error}"),
+        })
+    }
+
+    fn charge(changes: &[(&str, &str)]) -> Charge {
+        let mut rows = read(file(changes).as_bytes()).unwrap_or_else(|rejected| panic!("{rejected}"));
+        rows.pop().expect("a row").charge
+    }
+
+    fn problems(bytes: &[u8]) -> Vec<String> {
+        read(bytes).expect_err("rejected").problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn null_is_empty_or_the_word() {
+        for null in ["", "NULL", "\"NULL\"", "\"\"", " "] {
+            let charge =
+                charge(&[("BilledCost", null), ("SubAccountId", null), ("ServiceName", null), ("ChargeClass", null)]);
+            assert_eq!(charge.billed_cost, bigdecimal::BigDecimal::default(), "{null:?}");
+            assert_eq!((charge.sub_account_id.as_str(), charge.service_name.as_str()), ("payer", "Compute & more"));
+            assert!(!charge.is_correction && charge.consumed_quantity.is_none());
+        }
+        assert_eq!(charge(&[("ServiceName", "null")]).service_name, "null");
+    }
+
+    #[test]
+    fn what_a_row_says_is_read() {
+        let charge =
+            charge(&[("ChargeClass", "Correction"), ("ChargeCategory", "Credit"), ("ConsumedQuantity", "2E+1")]);
+        assert!(charge.is_correction);
+        assert_eq!(charge.charge_category, ChargeCategory::Credit);
+        assert_eq!(charge.consumed_quantity, Some(20.into()));
+        assert_eq!(charge.billing_period.to_string(), "2026-10");
+    }
+
+    #[test]
+    fn the_billing_period_is_the_utc_date_of_both_instants() {
+        let charge = charge(&[
+            ("BillingPeriodStart", "2026-10-01 01:30:00+02:00"),
+            ("BillingPeriodEnd", "2026-10-31 23:00:00-01:00"),
+        ]);
+        assert_eq!(charge.billing_period.to_string(), "2026-09-30/2026-11-01");
+    }
+
+    #[test]
+    fn each_bad_value_is_named_with_its_column_and_rule() {
+        let long = "x".repeat(1001);
+        for (column, value, rule) in [
+            ("BilledCost", "\"1,50\"", "not a decimal number"),
+            ("BilledCost", "NaN", "not a decimal number"),
+            ("BilledCost", "1E999", "not a decimal number"),
+            ("ConsumedQuantity", "two", "not a decimal number"),
+            ("BillingCurrency", "eur", "not an ISO 4217 currency"),
+            ("BillingCurrency", "", "must not be null"),
+            ("BillingAccountId", "NULL", "must not be null"),
+            ("BillingAccountId", &long, "longer than 1000 bytes"),
+            ("SubAccountId", &long, "longer than 1000 bytes"),
+            ("BillingPeriodStart", "10/1/2026", "not an ISO 8601 instant"),
+            ("BillingPeriodStart", "1026-10-01", "lies outside the years 2000 to 2100"),
+            ("BillingPeriodEnd", "2026-10-01", "must be after BillingPeriodStart, 2026-10-01"),
+            ("ChargeCategory", "usage", "not a charge category"),
+            ("ChargeClass", "Corrected", "not a charge class"),
+            ("ChargePeriodStart", "", "must not be null"),
+            ("ChargePeriodEnd", "2026-10-04", "must not be before ChargePeriodStart"),
+            ("SubAccountId", "a\0b", "holds a NUL character"),
+        ] {
+            let shown = problems(file(&[(column, value)]).as_bytes());
+            let [problem] = shown.as_slice() else { panic!("{shown:?}") };
+            assert!(problem.starts_with(&format!("line 2, column {column}")) && problem.contains(rule), "{problem}");
+        }
+    }
+
+    #[test]
+    fn all_problems_of_a_row_are_seen_at_once() {
+        let changes = [("BilledCost", "$1"), ("BillingCurrency", "?"), ("ChargePeriodEnd", "?"), ("ServiceName", "")];
+        let shown = problems(file(&changes).replace("Compute & more", "").as_bytes());
+        assert_eq!(shown.len(), 4, "{shown:?}");
+    }
+
+    #[test]
+    fn a_row_with_a_field_too_many_shows_it() {
+        let shown = problems(file(&[("ConsumedQuantity", "1,stray")]).as_bytes());
+        assert_eq!(shown, ["line 2, value `stray`: the row has 14 fields, the header 13"]);
+    }
+
+    #[test]
+    fn text_in_another_encoding_is_named_with_its_column() {
+        let latin1: Vec<u8> =
+            file(&[("ServiceName", "Pe#a")]).bytes().map(|byte| if byte == b'#' { 0xf1 } else { byte }).collect();
+        assert_eq!(
+            problems(&latin1),
+            ["line 2, column ServiceName, value `Pe\u{fffd}a`: not UTF-8; save the file as UTF-8"]
+        );
+        // One character cut in two by a field's end is not text either.
+        let cut = file(&[("ServiceName", "a#"), ("ServiceCategory", "%b")]);
+        let cut: Vec<u8> = cut
+            .bytes()
+            .map(|byte| match byte {
+                b'#' => 0xc3,
+                b'%' => 0xa9,
+                other => other,
+            })
+            .collect();
+        assert!(read(&cut).is_err());
+    }
+
+    #[test]
+    fn byte_order_marks_are_taken_off_plain_and_quoted_headers() {
+        for header in ["BilledCost,", "\"BilledCost\","] {
+            let text = format!("\u{feff}{}", file(&[]).replacen("BilledCost,", header, 1));
+            assert_eq!(read(text.as_bytes()).map(|rows| rows.len()), Ok(1));
+        }
+    }
+
+    #[test]
+    fn what_is_no_csv_says_what_it_is() {
+        for (bytes, what) in [
+            (&b""[..], "the file is empty"),
+            (b"PAR1....", "Parquet"),
+            (b"PK\x03\x04....", "ZIP"),
+            (b"\xff\xfeB\0i\0", "UTF-16"),
+            (b"%PDF-1.7\n", "required FOCUS column is missing"),
+        ] {
+            let shown = problems(bytes).join("\n");
+            assert!(shown.contains(what), "{shown}");
+        }
+    }
+
+    #[test]
+    fn damaged_gzip_is_the_fault_of_the_file() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(file(&[]).as_bytes()).expect("written");
+        let whole = encoder.finish().expect("finished");
+        assert_eq!(read(&whole).map(|rows| rows.len()), Ok(1));
+        for cut in [3, 12, whole.len() / 2, whole.len() - 1] {
+            let shown = problems(&whole[..cut]).join("\n");
+            assert!(shown.contains("the gzip data is damaged"), "{cut}: {shown}");
+        }
+        let with_garbage = [whole, b"garbage".to_vec()].concat();
+        assert!(read(&with_garbage).is_err());
+    }
+
+    #[test]
+    fn a_failing_disk_is_not_the_fault_of_the_file() {
+        struct FailingDisk;
+        impl Read for FailingDisk {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("gone"))
+            }
+        }
+        let text = file(&[]);
+        let last = ChargeReader::new(text.as_bytes().chain(FailingDisk)).expect("a header").last();
+        assert!(matches!(last, Some(Err(ReadError::Io(_)))));
+    }
+}

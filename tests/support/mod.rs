@@ -1,0 +1,79 @@
+//! A database of its own for each test, cloned from the migrated template and dropped at the end.
+//!
+//! The test connects as the application's role, so that it also proves the grants suffice.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::Uuid;
+
+const TEMPLATE: &str = "billrunner_template";
+/// What Postgres says while somebody is connected to the template: `object_in_use`.
+const TEMPLATE_IN_USE: &str = "55006";
+const CLONE_ATTEMPTS: u32 = 200;
+const CLONE_RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// A database that lives as long as the value.
+pub struct TestDatabase {
+    admin: PgConnectOptions,
+    name: String,
+    /// Connections that act as `billrunner_app`.
+    pub pool: PgPool,
+}
+
+impl TestDatabase {
+    /// Clones the template on the server that `DATABASE_URL` names.
+    pub async fn new() -> Result<Self> {
+        let Ok(url) = std::env::var("DATABASE_URL") else { panic!("DATABASE_URL is not set; run bin/test") };
+        let admin: PgConnectOptions = url.parse().context("DATABASE_URL")?;
+        let name = format!("t_{}", Uuid::now_v7().simple());
+        clone_template(&admin, &name).await?;
+        let options = admin.clone().database(&name).options([("search_path", "billrunner,public")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .after_connect(|conn, _| {
+                Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(conn).await.map(|_| ()) })
+            })
+            .connect_with(options)
+            .await?;
+        Ok(Self { admin, name, pool })
+    }
+}
+
+impl Drop for TestDatabase {
+    /// Best effort, also when the test panicked: a runtime of its own, as the test's may be on its way out.
+    fn drop(&mut self) {
+        let (admin, name) = (self.admin.clone(), self.name.clone());
+        let dropping = std::thread::spawn(move || -> Result<()> {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+                let mut conn = admin.connect().await?;
+                let statement = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                sqlx::query(AssertSqlSafe(statement)).execute(&mut conn).await?;
+                Ok(conn.close().await?)
+            })
+        });
+        let _ = dropping.join();
+    }
+}
+
+async fn clone_template(admin: &PgConnectOptions, name: &str) -> Result<()> {
+    let mut conn = admin.connect().await?;
+    for _ in 1..CLONE_ATTEMPTS {
+        match create_database(&mut conn, name).await {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(TEMPLATE_IN_USE) => {
+                tokio::time::sleep(CLONE_RETRY_AFTER).await;
+            }
+            created => return created.with_context(|| format!("cloning {TEMPLATE}")),
+        }
+    }
+    create_database(&mut conn, name).await.with_context(|| format!("cloning {TEMPLATE}; who is connected to it?"))
+}
+
+async fn create_database(conn: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+    sqlx::query(AssertSqlSafe(statement)).execute(conn).await.map(|_| ())
+}
