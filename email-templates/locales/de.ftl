@@ -156,3 +156,8 @@ mail-reopened-intro = { $kind ->
 
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
+
+# documents
+
+document-notes = Hinweise
+document-replaced-characters = Zeichen, die in der Schrift fehlen, erscheinen als �.

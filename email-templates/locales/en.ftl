@@ -155,3 +155,8 @@ mail-reopened-intro = { $kind ->
 
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
+
+# documents
+
+document-notes = Notes
+document-replaced-characters = Characters that the typeface lacks are shown as �.

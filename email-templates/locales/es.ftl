@@ -155,3 +155,8 @@ mail-reopened-intro = { $kind ->
 
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
+
+# documents
+
+document-notes = Notas
+document-replaced-characters = Los caracteres que la tipografía no contiene se muestran como �.

@@ -155,3 +155,8 @@ mail-reopened-intro = { $kind ->
 
 format-kilobytes = { $size } ko
 format-megabytes = { $size } Mo
+
+# documents
+
+document-notes = Remarques
+document-replaced-characters = Les caractères absents de la police sont affichés sous la forme �.
