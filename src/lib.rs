@@ -3,8 +3,10 @@
 //!
 //! The map of the building; arrows point down the list:
 //!
+//! - [`documents`]: an invoice as PDF, CSV, detailed CSV and a page to print;
 //! - [`language`]: texts, numbers and dates in the customer's language;
 //! - [`domain`]: the rules, without I/O.
 
+pub mod documents;
 pub mod domain;
 pub mod language;

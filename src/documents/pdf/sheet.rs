@@ -1,0 +1,180 @@
+//! One page's drawing operators (ISO 32000-1, Annex A), written lean: state is only set when it changes, all text
+//! stands in one text object, and each text moves on from the last.
+
+use super::typeface::{Fonts, Length, Weight};
+
+/// Writes points as our hundredths.
+pub(super) const fn points(points: i32) -> Length {
+    points * 100
+}
+
+/// Red, green and blue, in thousandths.
+pub(super) type Colour = [u16; 3];
+
+/// How a text is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Style {
+    pub(super) weight: Weight,
+    pub(super) size: Length,
+    pub(super) colour: Colour,
+}
+
+impl Style {
+    pub(super) const fn new(weight: Weight, size: Length, colour: Colour) -> Self {
+        Self { weight, size, colour }
+    }
+
+    /// Returns what measuring needs.
+    pub(super) const fn face(self) -> (Weight, Length) {
+        (self.weight, self.size)
+    }
+}
+
+/// A page, or the part of one that is drawn later than the rest.
+#[derive(Default)]
+pub(super) struct Sheet {
+    shapes: Vec<u8>,
+    text: Vec<u8>,
+    style: Option<Style>,
+    fill: Option<Colour>,
+    /// Where the last text began.
+    origin: (Length, Length),
+}
+
+impl Sheet {
+    /// Fills a rectangle, behind the mark and all text.
+    pub(super) fn fill(&mut self, colour: Colour, [x, y, width, height]: [Length; 4]) {
+        if self.fill != Some(colour) {
+            push_colour(&mut self.shapes, colour);
+            self.fill = Some(colour);
+        }
+        push_lengths(&mut self.shapes, &[x, y, width, height]);
+        self.shapes.extend(b"re f\n");
+    }
+
+    /// Writes a text from `x` on.
+    pub(super) fn write(&mut self, fonts: &mut Fonts, style: Style, (x, y): (Length, Length), text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if self.style.map(Style::face) != Some(style.face()) {
+            self.text.extend(font_name(style.weight));
+            push_lengths(&mut self.text, &[style.size]);
+            self.text.extend(b"Tf ");
+        }
+        if self.style.map(|style| style.colour) != Some(style.colour) {
+            push_colour(&mut self.text, style.colour);
+        }
+        self.style = Some(style);
+        push_lengths(&mut self.text, &[x - self.origin.0, y - self.origin.1]);
+        self.text.extend(b"Td ");
+        self.origin = (x, y);
+        fonts.encode(style.weight, text, &mut self.text);
+        self.text.extend(b"Tj\n");
+    }
+
+    /// Writes a text that ends at `right`.
+    pub(super) fn write_right(&mut self, fonts: &mut Fonts, style: Style, (right, y): (Length, Length), text: &str) {
+        let x = right - fonts.width(style.weight, style.size, text);
+        self.write(fonts, style, (x, y), text);
+    }
+
+    /// Returns the operators: shapes, then the mark, then text.
+    pub(super) fn into_content(self, mark: &[u8]) -> Vec<u8> {
+        let mut content = self.shapes;
+        content.extend(mark);
+        content.extend(b"BT\n");
+        content.extend(self.text);
+        content.extend(b"ET\n");
+        content
+    }
+}
+
+/// Returns the operators of a word written large across the page, pale enough to be read through.
+pub(super) fn diagonal_mark(fonts: &mut Fonts, colour: Colour, word: &str, centre: (Length, Length)) -> Vec<u8> {
+    // cos and sin of 52°, about the diagonal of A4, in thousandths; the length leaves the corners free.
+    const COSINE: i64 = 616;
+    const SINE: i64 = 788;
+    const LONGEST: Length = points(640);
+    const LARGEST: Length = points(150);
+
+    let width_at_1000 = fonts.width(Weight::Bold, points(10), word).max(1);
+    let size = (i64::from(LONGEST) * i64::from(points(10)) / i64::from(width_at_1000)).min(i64::from(LARGEST));
+    let size = Length::try_from(size).unwrap_or(LARGEST);
+    // The word's middle, at half the height of its capitals (about 0.71 em), falls on the centre of the page.
+    let along = i64::from(fonts.width(Weight::Bold, size, word)) / 2;
+    let up = i64::from(size) * 357 / 1000;
+    let x = i64::from(centre.0) - (along * COSINE - up * SINE) / 1000;
+    let y = i64::from(centre.1) - (along * SINE + up * COSINE) / 1000;
+
+    let mut content = b"q BT ".to_vec();
+    content.extend(font_name(Weight::Bold));
+    push_lengths(&mut content, &[size]);
+    content.extend(b"Tf ");
+    push_colour(&mut content, colour);
+    content.extend(b"0.616 0.788 -0.788 0.616 ");
+    push_lengths(&mut content, &[Length::try_from(x).unwrap_or(0), Length::try_from(y).unwrap_or(0)]);
+    content.extend(b"Tm ");
+    fonts.encode(Weight::Bold, word, &mut content);
+    content.extend(b"Tj ET Q\n");
+    content
+}
+
+/// The names the page's resources give the typefaces.
+pub(super) const REGULAR_NAME: &str = "R";
+pub(super) const BOLD_NAME: &str = "B";
+
+fn font_name(weight: Weight) -> &'static [u8] {
+    match weight {
+        Weight::Regular => b"/R ",
+        Weight::Bold => b"/B ",
+    }
+}
+
+fn push_colour(content: &mut Vec<u8>, [red, green, blue]: Colour) {
+    for part in [red, green, blue] {
+        push_decimal(content, i32::from(part), 3);
+    }
+    content.extend(b"rg ");
+}
+
+fn push_lengths(content: &mut Vec<u8>, lengths: &[Length]) {
+    for length in lengths {
+        push_decimal(content, *length, 2);
+    }
+}
+
+/// Writes `number / 10^decimals` and a blank, without needless zeros: a page has thousands of them.
+fn push_decimal(content: &mut Vec<u8>, number: i32, decimals: u32) {
+    let unit = 10_u32.pow(decimals);
+    let (mut fraction, whole) = (number.unsigned_abs() % unit, number.unsigned_abs() / unit);
+    if number < 0 {
+        content.push(b'-');
+    }
+    content.extend(whole.to_string().bytes());
+    let mut place = unit / 10;
+    if fraction > 0 {
+        content.push(b'.');
+    }
+    while fraction > 0 {
+        content.extend((fraction / place).to_string().bytes());
+        fraction %= place;
+        place /= 10;
+    }
+    content.push(b' ');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_exactly_and_short() {
+        for (length, text) in [(0, "0 "), (5, "0.05 "), (-5, "-0.05 "), (150, "1.5 "), (-12_300, "-123 "), (1, "0.01 ")]
+        {
+            let mut content = Vec::new();
+            push_lengths(&mut content, &[length]);
+            assert_eq!(String::from_utf8_lossy(&content), text);
+        }
+    }
+}

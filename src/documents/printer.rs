@@ -1,0 +1,312 @@
+//! How an invoice becomes its [`DocumentModel`]: each value is formatted once, here.
+//!
+//! Fails only when a text is missing from the catalogues.
+
+use std::collections::BTreeSet;
+
+use bigdecimal::BigDecimal;
+
+use super::{
+    labels::{Labels, categories_of},
+    model::{
+        Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow, clean,
+        cut_after,
+    },
+};
+use crate::{
+    domain::{
+        invoice::{Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
+        invoice_status::InvoiceStatus,
+        money::Currency,
+    },
+    language::{Argument, Language, LanguageError},
+};
+
+/// Longest name that is repeated inside another text.
+const MAX_REPEATED_NAME_CHARS: usize = 60;
+/// Longest address that is printed.
+const MAX_ADDRESS_LINES: usize = 12;
+/// Longest file name that every system takes leaves room for suffix and ending.
+const MAX_FILE_STEM_CHARS: usize = 100;
+
+impl DocumentModel {
+    /// Prints an invoice in a language.
+    ///
+    /// # Errors
+    /// When the language lacks a text.
+    pub fn new(invoice: &Invoice, language: &Language) -> Result<Self, LanguageError> {
+        Self::with_names(invoice, language, Names::default())
+    }
+
+    /// Prints an invoice in a language, with names that were looked up beside it.
+    ///
+    /// # Errors
+    /// When the language lacks a text.
+    pub fn with_names(invoice: &Invoice, language: &Language, names: Names<'_>) -> Result<Self, LanguageError> {
+        let printer = Printer { invoice, language };
+        let labels = Labels::new(language, invoice.currency)?;
+        let (heading_key, file_key) = match invoice.kind {
+            InvoiceKind::Invoice => ("document-invoice", "document-file-name-invoice"),
+            InvoiceKind::CreditNote => ("document-credit-note", "document-file-name-credit-note"),
+        };
+        let heading = language.text(heading_key)?;
+        let printed_number = invoice.number.as_ref().unwrap_or(&invoice.document_id);
+        Ok(Self {
+            language: language.locale().to_owned(),
+            title: format!("{heading} {}", clean(printed_number)),
+            heading,
+            number: invoice.number.as_deref().map(clean),
+            document_id: clean(&invoice.document_id),
+            mark: printer.mark()?,
+            dated_at: invoice.opened_at.unwrap_or(invoice.created_at),
+            billing_period: invoice.billing_period.to_string(),
+            currency: invoice.currency,
+            is_credit_note: invoice.kind == InvoiceKind::CreditNote,
+            issuer: printer.party(&invoice.reseller)?,
+            customer: printer.party(&invoice.customer)?,
+            facts: printer.facts(names)?,
+            sections: printer.sections(&labels)?,
+            categories: categories_of(&invoice.lines).into_iter().map(|of| labels.category_name(of).into()).collect(),
+            subtotal: printer.total_row(labels.subtotal.clone(), &invoice.subtotal),
+            taxes: printer.taxes()?,
+            total: printer.total_row(labels.total.clone(), &invoice.total),
+            notes: printer.notes(names)?,
+            number_style: number_style(language),
+            file_stem: file_stem(&language.text(file_key)?, printed_number),
+            labels,
+        })
+    }
+}
+
+struct Printer<'a> {
+    invoice: &'a Invoice,
+    language: &'a Language,
+}
+
+impl Printer<'_> {
+    fn mark(&self) -> Result<Option<Mark>, LanguageError> {
+        let (kind, key) = match self.invoice.status {
+            InvoiceStatus::Draft | InvoiceStatus::Discarded => (MarkKind::Draft, "document-draft-mark"),
+            InvoiceStatus::Void => (MarkKind::Void, "document-void-mark"),
+            InvoiceStatus::Open | InvoiceStatus::Closed => return Ok(None),
+        };
+        Ok(Some(Mark { kind, text: self.language.text(key)? }))
+    }
+
+    fn party(&self, details: &PartyDetails) -> Result<Party, LanguageError> {
+        let label = self.language.text("document-tax-id")?;
+        let lines = details.address.lines().filter(|line| !line.trim().is_empty());
+        Ok(Party {
+            name: clean(&details.name),
+            tax_id: details.tax_id.as_deref().map(|id| format!("{label}: {}", clean(id))),
+            address: lines.map(clean).take(MAX_ADDRESS_LINES).collect(),
+        })
+    }
+
+    fn facts(&self, names: Names<'_>) -> Result<Vec<Fact>, LanguageError> {
+        let (invoice, language) = (self.invoice, self.language);
+        let values = [
+            ("document-number", invoice.number.as_deref().map(clean)),
+            ("document-issued-on", invoice.issued_on.map(|day| language.date(day))),
+            ("document-billing-period", Some(language.billing_period(invoice.billing_period))),
+            ("document-provider", Some(clean(names.provider.unwrap_or(&invoice.provider)))),
+            ("document-document-id", Some(clean(&invoice.document_id))),
+            ("document-total", Some(language.money(&self.value(&invoice.total), invoice.currency))),
+        ];
+        let printed = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        printed.map(|(key, value)| Ok(Fact { label: language.text(key)?, value })).collect()
+    }
+
+    fn sections(&self, labels: &Labels) -> Result<Vec<Section>, LanguageError> {
+        let same_section = |a: &Line, b: &Line| {
+            (a.correction_of, &a.section_id, &a.section_name) == (b.correction_of, &b.section_id, &b.section_name)
+        };
+        self.invoice.lines.chunk_by(same_section).map(|lines| self.section(lines, labels)).collect()
+    }
+
+    fn section(&self, lines: &[Line], labels: &Labels) -> Result<Section, LanguageError> {
+        let first = lines.first();
+        let id = first.map(|line| clean(&line.section_id)).unwrap_or_default();
+        let name = first.map(|line| clean(&line.section_name)).filter(|name| !name.trim().is_empty());
+        let name = name.unwrap_or_else(|| id.clone());
+        let short_name = cut_after(&name, MAX_REPEATED_NAME_CHARS).into_owned();
+        let month = first.and_then(|line| line.correction_of);
+        let correction = month.map(|month| {
+            let month = self.language.month(month);
+            self.language.text_with("document-correction-of", &[("month", Argument::Text(&month))])
+        });
+        Ok(Section {
+            subtotal_label: self
+                .language
+                .text_with("document-section-subtotal", &[("section", Argument::Text(&short_name))])?,
+            correction: correction.transpose()?,
+            corrected_month: month.map(|month| month.format("%Y-%m").to_string()),
+            subtotal: self.amount(&lines.iter().map(|line| &line.net).sum()),
+            lines: lines.iter().map(|line| self.line(line, labels)).collect(),
+            id,
+            name,
+        })
+    }
+
+    fn line(&self, line: &Line, labels: &Labels) -> PrintedLine {
+        PrintedLine {
+            description: clean(&line.description),
+            category: line.charge_category.map(|category| labels.category_name(category).to_owned()),
+            charge_count: line.charge_count,
+            charges: self.language.decimal(&BigDecimal::from(line.charge_count), 0),
+            net: self.amount(&line.net),
+        }
+    }
+
+    fn taxes(&self) -> Result<Vec<TotalRow>, LanguageError> {
+        let tax_row = |tax: &TaxAmount| {
+            let (name, rate) = (clean(&tax.name), self.language.percent(&tax.rate));
+            let base = self.language.money(&self.value(&tax.base), self.invoice.currency);
+            let arguments = [("name", (&name).into()), ("rate", (&rate).into()), ("base", (&base).into())];
+            let label = self.language.text_with("document-tax", &arguments)?;
+            Ok(self.total_row(label, &tax.amount))
+        };
+        self.invoice.taxes.iter().map(tax_row).collect()
+    }
+
+    fn notes(&self, names: Names<'_>) -> Result<Vec<String>, LanguageError> {
+        let (invoice, language) = (self.invoice, self.language);
+        let mut notes = Vec::new();
+        if let Some(replaced) = invoice.replaces {
+            let number = names.replaced_number.map_or_else(|| replaced.to_string(), clean);
+            notes.push(language.text_with("document-replaces", &[("number", (&number).into())])?);
+        }
+        let converted: BTreeSet<Currency> = invoice.lines.iter().map(|line| line.cost_currency).collect();
+        for (from, exchange) in invoice.exchange_rates.iter().filter(|(from, _)| converted.contains(from)) {
+            let rate = exchange.rate.normalized();
+            let rate = language.decimal(&rate, rate.fractional_digit_count().max(0));
+            let (source, date) = (clean(&exchange.source), language.date(exchange.rated_on));
+            let arguments = [
+                ("from", from.code().into()),
+                ("to", invoice.currency.code().into()),
+                ("rate", (&rate).into()),
+                ("source", (&source).into()),
+                ("date", (&date).into()),
+            ];
+            notes.push(language.text_with("document-exchange-rate", &arguments)?);
+        }
+        if invoice.zero_line_count > 0 {
+            let count = Argument::Count(invoice.zero_line_count.into());
+            notes.push(language.text_with("document-zero-lines", &[("count", count)])?);
+        }
+        Ok(notes)
+    }
+
+    fn total_row(&self, label: String, stored: &BigDecimal) -> TotalRow {
+        let value = self.value(stored);
+        let text = self.language.money(&value, self.invoice.currency);
+        TotalRow { label, amount: Amount { value, text } }
+    }
+
+    fn amount(&self, stored: &BigDecimal) -> Amount {
+        let value = self.value(stored);
+        let text = self.language.decimal(&value, self.invoice.currency.minor_units());
+        Amount { value, text }
+    }
+
+    fn value(&self, stored: &BigDecimal) -> BigDecimal {
+        self.invoice.currency.round(&(stored * self.invoice.printed_sign()))
+    }
+}
+
+fn number_style(language: &Language) -> NumberStyle {
+    let half = language.decimal(&BigDecimal::new(5.into(), 1), 1);
+    if half.contains(',') {
+        NumberStyle { decimal_mark: ',', delimiter: b';' }
+    } else {
+        NumberStyle { decimal_mark: '.', delimiter: b',' }
+    }
+}
+
+fn file_stem(word: &str, number: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let stem: String = format!("{word}-{number}").chars().take(MAX_FILE_STEM_CHARS).map(safe).collect();
+    let parts: Vec<&str> = stem.split('-').filter(|part| !part.is_empty()).collect();
+    parts.join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{HOSTILE_NAMES, credit_note, decimal, hostile, invoice, long_draft, model};
+    use super::*;
+
+    #[test]
+    fn an_invoice_prints_in_spanish() {
+        insta::assert_debug_snapshot!(model(&invoice(), "es"));
+    }
+
+    #[test]
+    fn a_void_credit_note_prints_positive_amounts_in_german() {
+        let mut credit_note = credit_note();
+        credit_note.status = InvoiceStatus::Void;
+        let model = model(&credit_note, "de");
+        assert_eq!(model.mark.as_ref().map(|mark| mark.kind), Some(MarkKind::Void));
+        insta::assert_debug_snapshot!((model.title, model.mark, model.sections, model.taxes, model.total, model.notes));
+    }
+
+    #[test]
+    fn a_draft_is_marked_and_has_no_number() {
+        let model = model(&long_draft(1, 1), "en");
+        assert_eq!(model.mark, Some(Mark { kind: MarkKind::Draft, text: "DRAFT".to_owned() }));
+        assert_eq!(model.number, None);
+        assert_eq!(model.printed_number(), "DOC-000117");
+    }
+
+    #[test]
+    fn nothing_of_the_resellers_side_is_in_it() {
+        let printed = format!("{:?}", model(&invoice(), "en"));
+        for secret in ["666.6", "666,6", "0.777", "77.7", "88.888", "0.00555"] {
+            assert!(!printed.contains(secret), "{secret} is printed");
+        }
+    }
+
+    #[test]
+    fn sections_add_up_to_the_subtotal() {
+        for (invoice, language) in
+            [(invoice(), "fr"), (credit_note(), "de"), (long_draft(3, 40), "en"), (hostile(), "es")]
+        {
+            let model = model(&invoice, language);
+            let sum: BigDecimal = model.sections.iter().map(|section| &section.subtotal.value).sum();
+            assert_eq!(sum, model.subtotal.amount.value);
+        }
+    }
+
+    #[test]
+    fn names_looked_up_elsewhere_are_printed_instead_of_ids() {
+        let language = Language::for_tag(&"en".parse().expect("a tag")).expect("a language");
+        let names = Names { provider: Some("Amazon Web Services"), replaced_number: Some("2026-00041") };
+        let model = DocumentModel::with_names(&invoice(), &language, names).expect("a model");
+        assert!(model.facts.iter().any(|fact| fact.value == "Amazon Web Services"));
+        assert!(model.notes.iter().any(|note| note == "Replaces 2026-00041"));
+    }
+
+    #[test]
+    fn no_control_character_is_printed() {
+        let printed = model(&hostile(), "en");
+        for line in printed.sections.iter().flat_map(|section| &section.lines) {
+            assert!(!line.description.contains(char::is_control));
+        }
+        assert_eq!(clean(HOSTILE_NAMES[2]), "two  lines and a tab");
+    }
+
+    #[test]
+    fn numbers_follow_the_region() {
+        let style = |tag| model(&invoice(), tag).number_style;
+        assert_eq!(style("es"), NumberStyle { decimal_mark: ',', delimiter: b';' });
+        assert_eq!(style("es-MX"), NumberStyle { decimal_mark: '.', delimiter: b',' });
+        assert_eq!(style("de-CH"), NumberStyle { decimal_mark: '.', delimiter: b',' });
+    }
+
+    #[test]
+    fn yen_have_no_decimals() {
+        let mut invoice = invoice();
+        invoice.currency = "JPY".parse().expect("a currency");
+        invoice.total = decimal("1234567");
+        assert_eq!(model(&invoice, "en").total.amount.text, "1,234,567\u{a0}JPY");
+    }
+}
