@@ -1,8 +1,8 @@
 //! The CSV of lines, and how any of our CSV files is written so that a spreadsheet opens it right.
 //!
-//! UTF-8 with a byte order mark and CRLF; decimal mark and delimiter of the customer's language (Excel in Spain reads `;`
-//! and `,`). A text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV Injection");
-//! numbers never do. Amounts have the currency's decimals and no thousand separators.
+//! UTF-8 with a byte order mark and CRLF; decimal mark and delimiter of the customer's language (Excel in Spain reads
+//! `;` and `,`). A text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV
+//! Injection"); numbers never do. Amounts have the currency's decimals and no thousand separators.
 
 use std::io::Write;
 

@@ -1,7 +1,7 @@
 //! The detailed CSV: one row per charge, written as the charges are read, however many there are.
 //!
-//! Prices are exact, so that their sum is the invoice's exact subtotal; instants are ISO 8601 in UTC, as in FOCUS. Columns
-//! outside FOCUS (`x_…`) follow, but for those whose names speak of what the reseller pays.
+//! Prices are exact, so that their sum is the invoice's exact subtotal; instants are ISO 8601 in UTC, as in FOCUS.
+//! Columns outside FOCUS (`x_…`) follow, but for those whose names speak of what the reseller pays.
 
 use std::io::Write;
 

@@ -1,7 +1,7 @@
 //! Documents: an invoice as a PDF, as CSV and as a page to print.
 //!
-//! Pure: from a [`DocumentModel`] to bytes, without I/O or clock, so the same invoice gives the same bytes on every run and
-//! machine. Called by the job that renders documents, off the async threads. Only the price side is ever shown. The
+//! Pure: from a [`DocumentModel`] to bytes, without I/O or clock, so the same invoice gives the same bytes on every run
+//! and machine. Called by the job that renders documents, off the async threads. Only the price side is ever shown. The
 //! detailed CSV has no bounded size, so it is written as a stream: [`DetailedCsv`].
 
 mod csv;

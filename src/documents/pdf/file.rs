@@ -43,7 +43,8 @@ fn content_identity(model: &DocumentModel, pages: &[Page]) -> Vec<u8> {
     hash.finalize().iter().take(16).copied().collect()
 }
 
-/// Lets printpdf build the document: the first page names every glyph drawn, because that is how it learns what to embed.
+/// Lets printpdf build the document: the first page names every glyph drawn, because that is how it learns what to
+/// embed.
 fn to_lopdf(model: &DocumentModel, page_count: usize, fonts: &Fonts) -> Result<Document, DocumentError> {
     let mut document = PdfDocument::new("");
     document.metadata.info = information(model);

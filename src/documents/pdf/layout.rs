@@ -1,7 +1,7 @@
 //! Pages of an invoice: what stands where, and when a new page begins.
 //!
-//! A page is written, deflated and forgotten before the next one starts, so memory stays small with 50,000 lines. Only its
-//! footer waits, because "page n of m" needs the last page.
+//! A page is written, deflated and forgotten before the next one starts, so memory stays small with 50,000 lines. Only
+//! its footer waits, because "page n of m" needs the last page.
 
 use std::io::{self, Write as _};
 

@@ -1,12 +1,12 @@
 //! The invoice as a PDF: our own layout and page contents, printpdf's document around them.
 //!
 //! printpdf builds the file's structure (pages, fonts, information); we hand it a subset of each typeface and put our
-//! deflated page contents into its lopdf document, which keeps memory and time small. The bytes are the same on every run:
-//! dates come from the invoice, the file's `/ID` from its contents. What printpdf would get wrong is set right on the way
-//! out: `/Lang`, the label of a PDF/X version, the random `/ID`. Text can be selected, copied and searched.
+//! deflated page contents into its lopdf document, which keeps memory and time small. The bytes are the same on every
+//! run: dates come from the invoice, the file's `/ID` from its contents. What printpdf would get wrong is set right on
+//! the way out: `/Lang`, the label of a PDF/X version, the random `/ID`. Text can be selected, copied and searched.
 //!
-//! Not yet: shaping and other scripts than Latin, Greek and Cyrillic (characters that are lacking show as `�`, and a note
-//! says so), tagging for screen readers.
+//! Not yet: shaping and other scripts than Latin, Greek and Cyrillic (characters that are lacking show as `�`, and a
+//! note says so), tagging for screen readers.
 
 mod file;
 mod layout;

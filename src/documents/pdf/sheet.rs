@@ -1,5 +1,5 @@
-//! One page's drawing operators (ISO 32000-1, Annex A), written lean: state is only set when it changes, all text stands in
-//! one text object, and each text moves on from the last.
+//! One page's drawing operators (ISO 32000-1, Annex A), written lean: state is only set when it changes, all text
+//! stands in one text object, and each text moves on from the last.
 
 use super::typeface::{Fonts, Length, Weight};
 

@@ -203,8 +203,8 @@ impl Fonts {
         to_length(text.chars().map(|character| face.advance(character)).sum(), size)
     }
 
-    /// Breaks a text into at most `max_lines` lines no wider than `width`, the last one ending in `…` where text is left
-    /// over. Reads no further than it draws, however long the text is.
+    /// Breaks a text into at most `max_lines` lines no wider than `width`, the last one ending in `…` where text is
+    /// left over. Reads no further than it draws, however long the text is.
     pub(super) fn wrap(&self, style: (Weight, Length), text: &str, width: Length, max_lines: usize) -> Vec<String> {
         let limit = i64::from(width) * EM / i64::from(style.1.max(1));
         let face = self.face(style.0);

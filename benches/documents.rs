@@ -1,0 +1,138 @@
+//! Times the rendering of a small and a very large invoice: `cargo bench --bench documents`.
+
+#![expect(clippy::print_stdout, reason = "a bench prints the times it takes")]
+
+use std::{collections::BTreeMap, error::Error, hint::black_box, time::Instant};
+
+use bigdecimal::BigDecimal;
+use billrunner::{
+    documents::{self, DetailedCsv, DocumentModel},
+    domain::{
+        charge::ChargeCategory,
+        document::DocumentKind,
+        ids::{CustomerId, InvoiceId, ResellerId},
+        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
+        invoice_status::InvoiceStatus,
+    },
+    language::Language,
+};
+use chrono::DateTime;
+
+const LINES_A_SECTION: i64 = 100;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let language = Language::for_tag(&"es".parse()?)?;
+    for (lines, runs) in [(20, 200_u32), (50_000, 3)] {
+        let invoice = invoice(lines)?;
+        let model = timed(&format!("{lines} lines, model"), runs, || DocumentModel::new(&invoice, &language))?;
+        for kind in [DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print] {
+            let bytes = timed(&format!("{lines} lines, {kind}"), runs, || documents::render(kind, &model))?;
+            println!("{:>44} bytes", bytes.len());
+        }
+        let charge = charge();
+        timed(&format!("{lines} charges, detailed_csv"), runs, || {
+            let mut file = DetailedCsv::new(std::io::sink(), &model, &[])?;
+            (0..lines).try_for_each(|_| file.write(black_box(&charge)))?;
+            file.finish()
+        })?;
+    }
+    Ok(())
+}
+
+fn timed<T, E>(name: &str, runs: u32, work: impl Fn() -> Result<T, E>) -> Result<T, E> {
+    let result = work()?;
+    let start = Instant::now();
+    for _ in 0..runs {
+        black_box(work()?);
+    }
+    println!("{name:<32} {:>12.3?}", start.elapsed() / runs);
+    Ok(result)
+}
+
+fn invoice(lines: i64) -> Result<Invoice, Box<dyn Error>> {
+    let party = |name: &str| PartyDetails {
+        name: name.to_owned(),
+        tax_id: Some("ESB12345678".to_owned()),
+        address: "Calle Mayor 1\n41004 Sevilla\nEspaña".to_owned(),
+    };
+    let lines: Vec<Line> = (0..lines).map(line).collect::<Result<_, _>>()?;
+    let subtotal: BigDecimal = lines.iter().map(|line| &line.net).sum();
+    Ok(Invoice {
+        reseller_id: ResellerId::default(),
+        id: InvoiceId::default(),
+        customer_id: CustomerId::default(),
+        provider: "aws".to_owned(),
+        billing_period: "2026-08".parse()?,
+        currency: "EUR".parse()?,
+        kind: InvoiceKind::Invoice,
+        status: InvoiceStatus::Open,
+        version: 1,
+        document_id: "DOC-000001".to_owned(),
+        number: Some("2026-00001".to_owned()),
+        issued_on: None,
+        language: "es".parse()?,
+        reseller: party("Nubes del Sur, S.L."),
+        customer: party("Panadería Hermanos Muñoz, S.A."),
+        markup_rate: BigDecimal::default(),
+        exact_subtotal: subtotal.clone(),
+        taxes: vec![TaxAmount {
+            name: "IVA".to_owned(),
+            rate: BigDecimal::default(),
+            base: subtotal.clone(),
+            amount: BigDecimal::default(),
+        }],
+        total: subtotal.clone(),
+        subtotal,
+        tax: BigDecimal::default(),
+        rounding_delta: BigDecimal::default(),
+        excluded_tax: BTreeMap::new(),
+        zero_line_count: 0,
+        charge_count: 0,
+        stale: false,
+        replaces: None,
+        created_at: DateTime::UNIX_EPOCH,
+        opened_at: None,
+        lines,
+        exchange_rates: BTreeMap::new(),
+    })
+}
+
+fn line(index: i64) -> Result<Line, Box<dyn Error>> {
+    let net = BigDecimal::new((index * 7919 % 10_000_000).into(), 2);
+    Ok(Line {
+        section_id: format!("{:012}", index / LINES_A_SECTION),
+        section_name: format!("Cuenta {}", index / LINES_A_SECTION),
+        description: format!("Amazon Elastic Compute Cloud, instance type {index}"),
+        charge_category: Some(ChargeCategory::Usage),
+        correction_of: None,
+        cost_currency: "EUR".parse()?,
+        cost_exact: net.clone(),
+        exchange_rate: 1.into(),
+        price_exact: net.clone(),
+        net,
+        charge_count: index % 5000,
+    })
+}
+
+fn charge() -> DetailedCharge {
+    DetailedCharge {
+        sub_account_id: "012345678901".to_owned(),
+        sub_account_name: Some("Producción".to_owned()),
+        service_name: "Amazon Simple Storage Service".to_owned(),
+        service_category: Some("Storage".to_owned()),
+        charge_category: ChargeCategory::Usage,
+        is_correction: false,
+        charge_description: Some("$0.023 per GB - first 50 TB / month of storage used".to_owned()),
+        charge_period_start: DateTime::UNIX_EPOCH,
+        charge_period_end: DateTime::UNIX_EPOCH,
+        consumed_quantity: Some(BigDecimal::new(15.into(), 1)),
+        consumed_unit: Some("GB".to_owned()),
+        region_id: Some("eu-west-1".to_owned()),
+        resource_id: Some("arn:aws:s3:::a-bucket".to_owned()),
+        resource_name: None,
+        sku_id: Some("SKU123".to_owned()),
+        tags: Some("{\"env\":\"prod\"}".to_owned()),
+        x_columns: BTreeMap::new(),
+        price_exact: BigDecimal::new(123_456_789_012_345_i64.into(), 16),
+    }
+}
