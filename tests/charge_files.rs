@@ -279,6 +279,21 @@ async fn a_file_that_fails_on_the_way_leaves_nothing_behind() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_row_lost_between_the_passes_fails_the_import_even_if_it_costs_nothing() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let reseller_id = insert_reseller(&database.pool).await?;
+    let path = fixture("traps/t08_zero_and_empty.csv");
+    let checked = check_charge_file(&path)?;
+    ensure_charges_partitions(&mut *database.pool.acquire().await?, &checked).await?;
+    let mut transaction = database.pool.begin().await?;
+    let file = NewChargeFile { reseller_id, provider: "focus", file_name: "charges.csv", checked: &checked };
+    let error =
+        store_charge_file(&mut transaction, file, read_charges(&path)?.skip(1)).await.err().context("refused")?;
+    assert!(matches!(error, StoreChargeFileError::FileChanged), "{error:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_sum_that_differs_by_the_smallest_amount_fails_the_import() -> Result<()> {
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;

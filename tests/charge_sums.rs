@@ -245,6 +245,8 @@ async fn a_later_file_makes_drafts_of_its_period_stale_and_holds_up_nobody() -> 
     let costs: Vec<_> =
         october.sources(october.customer_id).await?.into_iter().map(|source| source.cost_exact).collect();
     assert_eq!(costs.into_iter().sum::<BigDecimal>(), decimal("8"));
+    let grouped: BigDecimal = october.groups(false).await?.into_iter().map(|group| group.billed_cost).sum();
+    assert_eq!(grouped, decimal("8"));
     Ok(())
 }
 
