@@ -127,7 +127,7 @@ impl ImportCharges {
 fn charge_file_error(error: ChargeFileError) -> JobError {
     match error {
         ChargeFileError::Rejected(rejected) => JobError::permanent(rejected),
-        other => JobError::transient(other),
+        io @ ChargeFileError::Io(_) => JobError::transient(io),
     }
 }
 

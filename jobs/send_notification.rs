@@ -185,11 +185,11 @@ fn suppressed_because(notification: &StoredNotification, invoice: &Invoice) -> O
 
 async fn attachment(context: &Context, document: &StoredDocument) -> Result<Attachment, JobError> {
     let stored = context.objects.get(&Path::from(document.location.as_str())).await.map_err(JobError::transient)?;
-    let content: Bytes = stored.bytes().await.map_err(JobError::transient)?;
+    let bytes: Bytes = stored.bytes().await.map_err(JobError::transient)?;
     Ok(Attachment {
         file_name: document.file_name.clone(),
         content_type: document.kind.content_type().to_owned(),
-        content,
+        content: bytes,
     })
 }
 

@@ -3,7 +3,7 @@
 //! [`VARIABLES`] is the list: `.env.example` and `billrunner config check` are made from it. Secrets are held so that
 //! no log and no error shows them.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
 
@@ -289,7 +289,7 @@ pub fn example() -> String {
     let mut text = String::from("# What billrunner reads from its environment. Commented lines show the default.\n");
     for variable in &VARIABLES {
         let comment = if variable.default.is_some() { "#" } else { "" };
-        text.push_str(&format!("\n# {}\n{comment}{}={}\n", variable.meaning, variable.name, variable.example));
+        let _ = write!(text, "\n# {}\n{comment}{}={}\n", variable.meaning, variable.name, variable.example);
     }
     text
 }

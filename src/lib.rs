@@ -3,10 +3,22 @@
 //!
 //! The map of the building; arrows point down the list:
 //!
-//! - [`documents`]: an invoice as PDF, CSV, detailed CSV and a page to print;
-//! - [`language`]: texts, numbers and dates in the customer's language;
+//! - [`cli`]: the commands, the demo among them.
+//! - [`jobs`]: one file per kind of job; [`context`] is what they work with.
+//! - [`http`]: probes and the page of queues.
+//! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
+//! - [`store`]: all SQL.
+//! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
+//! - [`documents`]: an invoice as PDF, CSV, detailed CSV and print.
+//! - [`mail`]: messages rendered and sent.
+//! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
+//! - [`language`]: texts, numbers and dates in the customer's language.
 //! - [`domain`]: the rules, without I/O.
 
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod context;
 pub mod documents;
 pub mod domain;
 pub mod http;

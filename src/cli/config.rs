@@ -25,14 +25,14 @@ struct Setting {
     meaning: &'static str,
 }
 
-pub async fn run(command: &Command, config: &Config, output: &Output) -> anyhow::Result<()> {
+pub async fn run(command: &Command, config: &Config, output: Output) -> anyhow::Result<()> {
     match command {
         Command::Example => output.value(&example(), |text| text.trim_end().to_owned()),
         Command::Check => check(config, output).await,
     }
 }
 
-async fn check(config: &Config, output: &Output) -> anyhow::Result<()> {
+async fn check(config: &Config, output: Output) -> anyhow::Result<()> {
     let settings: Vec<Setting> = VARIABLES
         .iter()
         .map(|variable| {

@@ -15,7 +15,7 @@ pub struct Arguments {
     file: PathBuf,
 }
 
-pub async fn run(arguments: &Arguments, config: &Config, output: &Output) -> anyhow::Result<()> {
+pub async fn run(arguments: &Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     let name = arguments.file.display();
     let text = tokio::fs::read_to_string(&arguments.file).await.with_context(|| format!("{name} cannot be read"))?;
     let content: Directory = serde_json::from_str(&text).map_err(|error| Failure::Usage(format!("{name}: {error}")))?;

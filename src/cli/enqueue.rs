@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Arguments {
     /// Kind of job, such as `start_bill_run`.
     kind: String,
-    /// Payload, such as '{"reseller_id": "…", "provider": "aws", …}'.
+    /// Payload, such as `{"reseller_id": "…", "provider": "aws", …}`.
     payload: String,
     /// Id of the request within its source; the same id and payload again is the same job. Default: a new one.
     #[arg(long)]
@@ -42,7 +42,7 @@ pub struct Arguments {
     wait: bool,
 }
 
-pub async fn run(arguments: Arguments, config: &Config, output: &Output) -> anyhow::Result<()> {
+pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     let payload = serde_json::from_str(&arguments.payload)
         .map_err(|error| Failure::Usage(format!("the payload is not JSON: {error}")))?;
     let request = RequestId::new(&arguments.source, arguments.id.unwrap_or_else(|| JobId::new().to_string()));
@@ -54,7 +54,7 @@ pub async fn run(arguments: Arguments, config: &Config, output: &Output) -> anyh
 }
 
 /// Records a job, wakes the workers, and waits for its end if asked to.
-pub async fn hand_in(pool: &PgPool, job: &NewJob, wait: bool, output: &Output) -> anyhow::Result<()> {
+pub async fn hand_in(pool: &PgPool, job: &NewJob, wait: bool, output: Output) -> anyhow::Result<()> {
     let mut transaction = pool.begin().await?;
     let accepted = jobs::accept(&mut transaction, job).await?;
     jobs::notify_dispatchers(&mut transaction).await?;

@@ -36,7 +36,7 @@ pub struct Arguments {
     wait: bool,
 }
 
-pub async fn run(arguments: Arguments, config: &Config, output: &Output) -> anyhow::Result<()> {
+pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     providers::find(&arguments.provider).map_err(|error| super::Failure::Usage(error.to_string()))?;
     let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
     let objects = open_object_store(folder)?;

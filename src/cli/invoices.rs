@@ -50,7 +50,7 @@ pub enum Command {
     },
 }
 
-pub async fn run(command: Command, config: &Config, output: &Output) -> anyhow::Result<()> {
+pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
     let pool = setup::connect(config).await?;
     let mut connection = pool.acquire().await?;
     match command {
@@ -82,7 +82,7 @@ pub async fn run(command: Command, config: &Config, output: &Output) -> anyhow::
 }
 
 /// Prints invoices as a table.
-pub fn list(found: &[InvoiceSummary], output: &Output) -> anyhow::Result<()> {
+pub fn list(found: &[InvoiceSummary], output: Output) -> anyhow::Result<()> {
     let titles = ["customer", "provider", "period", "number", "status", "total", "documents", "mail"];
     output.rows(found, &titles, |invoice| {
         let name = invoice.number.as_deref().unwrap_or(&invoice.document_id);

@@ -1,5 +1,7 @@
 //! `billrunner jobs`: what the ledger says, and dead jobs made due again.
 
+use std::fmt::Write;
+
 use clap::Subcommand;
 
 use super::{Failure, Output, setup};
@@ -36,7 +38,7 @@ pub enum Command {
     },
 }
 
-pub async fn run(command: Command, config: &Config, output: &Output) -> anyhow::Result<()> {
+pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
     let pool = setup::connect(config).await?;
     match command {
         Command::List { state, kind, limit } => {
@@ -96,7 +98,7 @@ fn describe(job: &JobRow, attempts: &[AttemptRow]) -> String {
         let outcome = attempt.outcome.as_deref().unwrap_or("running");
         let message = attempt.message.as_deref().unwrap_or_default();
         let started = attempt.started_at.format("%F %T");
-        text.push_str(&format!("\nattempt {:<3}{started}  {outcome}  {message}", attempt.attempt));
+        let _ = write!(text, "\nattempt {:<3}{started}  {outcome}  {message}", attempt.attempt);
     }
     text
 }

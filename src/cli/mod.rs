@@ -88,13 +88,13 @@ fn start(cli: Cli, config: &Config) -> anyhow::Result<()> {
     telemetry::start(&config.log_filter, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = Output::new(cli.json);
-    let outcome = runtime.block_on(execute(cli.command, config, &output));
+    let outcome = runtime.block_on(execute(cli.command, config, output));
     // A blocking read of a terminal or a stuck resolver must not keep a finished command from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome
 }
 
-async fn execute(command: Command, config: &Config, output: &Output) -> anyhow::Result<()> {
+async fn execute(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
     match command {
         Command::Worker(arguments) => worker::run(arguments, config).await,
         Command::Web => web::run(config).await,

@@ -19,13 +19,13 @@ impl Output {
 
     /// Prints values as JSON, or as a table with one row each.
     pub fn rows<T: Serialize>(
-        &self,
+        self,
         values: &[T],
         titles: &[&str],
         row: impl Fn(&T) -> Vec<String>,
     ) -> anyhow::Result<()> {
         if self.is_json {
-            return self.json(&values);
+            return json(&values);
         }
         if values.is_empty() {
             return self.line("none");
@@ -40,19 +40,18 @@ impl Output {
     }
 
     /// Prints a value as JSON, or as lines for people.
-    pub fn value<T: Serialize>(&self, value: &T, lines: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-        if self.is_json { self.json(value) } else { write(&lines(value)) }
+    pub fn value<T: Serialize>(self, value: &T, lines: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        if self.is_json { json(value) } else { write(&lines(value)) }
     }
 
     /// Prints a line for people; nothing where JSON was asked for.
-    pub fn line(&self, text: &str) -> anyhow::Result<()> {
+    pub fn line(self, text: &str) -> anyhow::Result<()> {
         if self.is_json { Ok(()) } else { write(text) }
     }
+}
 
-    #[expect(clippy::unused_self, reason = "the only caller that may print JSON is an output that was asked to")]
-    fn json<T: Serialize>(&self, value: &T) -> anyhow::Result<()> {
-        write(&serde_json::to_string_pretty(value)?)
-    }
+fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    write(&serde_json::to_string_pretty(value)?)
 }
 
 /// Writes text and a line feed; a reader that went away (`| head`) is no failure.

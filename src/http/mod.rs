@@ -174,7 +174,7 @@ async fn document(
 
 async fn mail(State(web): State<Web>, Path(name): Path<String>) -> Result<Response, PageError> {
     let demo = web.demo.as_ref().ok_or(PageError::NotFound)?;
-    let is_ours = name.ends_with(".eml") && !name.contains(['/', '\\']);
+    let is_ours = name.strip_suffix(".eml").is_some() && !name.contains(['/', '\\']);
     if !is_ours {
         return Err(PageError::NotFound);
     }

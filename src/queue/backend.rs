@@ -259,7 +259,7 @@ impl Lane {
             match self.keep_once(&mut redis, may_rescue).await {
                 Ok(()) => {}
                 Err(KeepError::Redis(error)) if streams::is_group_missing(&error) => {
-                    self.restore_group(&mut redis).await
+                    self.restore_group(&mut redis).await;
                 }
                 Err(KeepError::Redis(error)) => {
                     tracing::warn!(lane = self.name, %error, "the keeper lost redis");

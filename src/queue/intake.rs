@@ -1,6 +1,6 @@
 //! The doors' common envelope, and the Redis door: requests read, recorded in the ledger, then removed.
 //!
-//! CloudEvents 1.0 in JSON (structured mode): `type` names the kind, `source` and `id` are the idempotency key. A
+//! `CloudEvents` 1.0 in JSON (structured mode): `type` names the kind, `source` and `id` are the idempotency key. A
 //! request that is refused goes to `…:intake:rejected` with the reason and holds up nobody.
 
 use std::{sync::Arc, time::Duration};

@@ -45,7 +45,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     type Context: Clone + Send + Sync + 'static;
     /// Name in the ledger and on the command line, such as `generate_invoice`.
     const KIND: &'static str;
-    /// CloudEvents type at the doors, such as `billrunner.invoice.generate.v1`.
+    /// `CloudEvents` type at the doors, such as `billrunner.invoice.generate.v1`.
     const EVENT_TYPE: &'static str;
     /// Where it waits.
     const QUEUE: Queue;
@@ -121,7 +121,7 @@ impl From<sqlx::Error> for JobError {
 /// The idempotency key of a request: who sends it, and the sender's own id for it.
 #[derive(Clone, Debug)]
 pub struct RequestId {
-    /// Such as `cli`, or a CloudEvents source.
+    /// Such as `cli`, or a `CloudEvents` source.
     pub source: String,
     /// Unique within the source.
     pub external_id: String,

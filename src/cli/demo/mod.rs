@@ -9,6 +9,6 @@ use crate::config::Config;
 #[derive(Args)]
 pub struct Arguments {}
 
-pub async fn run(_: Arguments, _: &Config, _: &Output) -> anyhow::Result<()> {
+pub async fn run(_: Arguments, _: &Config, _: Output) -> anyhow::Result<()> {
     Ok(())
 }
