@@ -2,18 +2,26 @@
 //!
 //! Logged are ids, statuses, times and errors; never amounts, addresses or secrets.
 
-use std::io::IsTerminal;
+use std::{fs::File, io::IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::LogFormat;
 
-/// Starts logging for this process.
+/// Starts logging for this process: to standard error, or to a file where the terminal is taken.
 ///
 /// # Errors
 /// When the filter does not read.
-pub fn start(filter: &str, format: LogFormat) -> Result<(), tracing_subscriber::filter::ParseError> {
+pub fn start(
+    filter: &str,
+    format: LogFormat,
+    file: Option<File>,
+) -> Result<(), tracing_subscriber::filter::ParseError> {
     let filter = EnvFilter::try_new(filter)?;
+    if let Some(file) = file {
+        tracing_subscriber::registry().with(filter).with(fmt::layer().with_ansi(false).with_writer(file)).init();
+        return Ok(());
+    }
     let is_human = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Human => true,

@@ -16,7 +16,7 @@ mod setup;
 mod web;
 mod worker;
 
-use std::process::ExitCode;
+use std::{fs::File, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -84,8 +84,12 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn start(cli: Cli, config: &Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log_filter, config.log_format)?;
+fn start(mut cli: Cli, config: &Config) -> anyhow::Result<()> {
+    let log_file = match &mut cli.command {
+        Command::Demo(arguments) => Some(File::create(arguments.prepare_folder()?.join("log.txt"))?),
+        _ => None,
+    };
+    telemetry::start(&config.log_filter, config.log_format, log_file)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = Output::new(cli.json);
     let outcome = runtime.block_on(execute(cli.command, config, output));

@@ -17,6 +17,11 @@ impl Output {
         Self { is_json }
     }
 
+    /// Tells whether JSON was asked for.
+    pub fn is_json(self) -> bool {
+        self.is_json
+    }
+
     /// Prints values as JSON, or as a table with one row each.
     pub fn rows<T: Serialize>(
         self,

@@ -1,0 +1,46 @@
+//! The documents in a folder that people can browse: one folder a customer, files as the customer gets them.
+
+use object_store::ObjectStoreExt;
+
+use super::{MAX_INVOICES, stage::Stage};
+use crate::store::{
+    documents,
+    invoices::{self, InvoiceFilter},
+};
+
+/// Copies every rendered document out of the object store.
+pub async fn copy_documents(stage: &Stage) -> anyhow::Result<()> {
+    let mut connection = stage.pool().acquire().await?;
+    let found = invoices::list(&mut connection, &InvoiceFilter::default(), MAX_INVOICES).await?;
+    for invoice in found {
+        let folder = stage.folder.join("documents").join(to_folder_name(&invoice.customer_name));
+        tokio::fs::create_dir_all(&folder).await?;
+        let (id, version) = (invoice.id, invoice.version);
+        for document in
+            documents::of_version(&mut connection, invoice.reseller_id, id, version, &invoice.language).await?
+        {
+            let bytes = stage.context.objects.get(&document.location.as_str().into()).await?.bytes().await?;
+            let stem = format!("{}-{}", invoice.provider, document.file_name);
+            tokio::fs::write(folder.join(stem), bytes).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps letters and digits of any script, so that a name can be neither a path nor hidden.
+fn to_folder_name(name: &str) -> String {
+    let kept = |c: char| if c.is_alphanumeric() { c } else { '-' };
+    let name: String = name.chars().map(kept).collect();
+    name.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_cannot_leave_its_folder() {
+        assert_eq!(to_folder_name("../../etc/passwd"), "etc-passwd");
+        assert_eq!(to_folder_name("Panadería Sol S.L."), "Panadería-Sol-S-L");
+    }
+}

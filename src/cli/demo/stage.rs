@@ -1,0 +1,98 @@
+//! The parts that the demo plays: worker, web pages and receiving mail server, around a database of its own.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::setup,
+    config::Config,
+    context::Context,
+    http::{self, DemoFiles, Web},
+    mail::sink::Sink,
+    queue::Streams,
+    store::database,
+};
+
+/// How long the worker may finish when the demo is stopped in the middle.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Everything that runs while the demo is on.
+pub struct Stage {
+    /// What jobs work with.
+    pub context: Context,
+    /// The queue.
+    pub streams: Streams,
+    /// Where results are put.
+    pub folder: PathBuf,
+    /// Where the pages are.
+    pub address: SocketAddr,
+    worker: JoinHandle<sqlx::Result<()>>,
+    web: JoinHandle<std::io::Result<()>>,
+    stop: CancellationToken,
+    _sink: Sink,
+}
+
+impl Stage {
+    /// Migrates the database and starts all parts.
+    pub async fn set(config: &Config, folder: &Path) -> anyhow::Result<Self> {
+        let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
+        database::migrate(url).await?;
+        let mails = folder.join("mails");
+        tokio::fs::create_dir_all(&mails).await?;
+        let sink = Sink::start(Some(mails.clone())).await.context("the receiving mail server does not start")?;
+        let config = Config {
+            smtp_url: Some(sink.url().into()),
+            object_store: Some(folder.join("object-store")),
+            ..config.clone()
+        };
+        let pool = setup::connect_with(&config, config.database_connections).await?;
+        let context = setup::context(&config, pool.clone())?;
+        let streams = setup::streams(&config)?;
+        let worker = setup::worker(&config, context.clone(), GRACE)?;
+        // The parts stop when the stage is cleared, not with the signal: until then their work is to be seen.
+        let stop_parts = CancellationToken::new();
+        let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr()?;
+        let files = DemoFiles { objects: context.objects.clone(), mails };
+        let web = Web { pool, streams: streams.clone(), demo: Some(Arc::new(files)) };
+
+        Ok(Self {
+            worker: tokio::spawn(worker.run(stop_parts.clone())),
+            web: tokio::spawn(http::serve(web, listener, stop_parts.clone())),
+            context,
+            streams,
+            folder: folder.to_owned(),
+            address,
+            stop: stop_parts,
+            _sink: sink,
+        })
+    }
+
+    /// Returns connections that act as the application's role.
+    pub fn pool(&self) -> &PgPool {
+        &self.context.pool
+    }
+
+    /// Returns the folder of the mails.
+    pub fn mails(&self) -> PathBuf {
+        self.folder.join("mails")
+    }
+
+    /// Stops all parts.
+    pub async fn clear(self) {
+        self.stop.cancel();
+        if let Ok(Err(error)) = self.worker.await {
+            tracing::error!(%error, "the worker failed");
+        }
+        self.web.abort();
+    }
+}
