@@ -75,7 +75,8 @@ impl Job for SendNotification {
         }
         let mail = match self.prepare(&context, &mut connection, &notification, &invoice).await {
             Err(JobError::Permanent(error)) => {
-                return self.conclude(&attempt, "queued", "failed", Some(&error.to_string())).await;
+                let why = JobError::Permanent(error).full_message();
+                return self.conclude(&attempt, "queued", "failed", Some(&why)).await;
             }
             mail => mail?,
         };
@@ -120,6 +121,9 @@ impl SendNotification {
         let mut effects = attempt.begin().await?;
         if !notifications::change_state(effects.connection(), self.id(), (from, to), reason).await? {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
+        }
+        if matches!(to, "failed" | "uncertain") {
+            tracing::warn!(notification_id = %self.notification_id, reason, "the mail is {to}");
         }
         effects.complete(reason.map_or_else(|| to.to_owned(), |reason| format!("{to}: {reason}"))).await
     }

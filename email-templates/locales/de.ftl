@@ -98,7 +98,7 @@ mail-documents = { $count ->
    *[other] Angehängte Dokumente
 }
 mail-signature = Mit freundlichen Grüßen
-mail-footer = Dies ist eine automatische Nachricht. Sie erhalten sie als Ansprechpartner für die Abrechnung von { $customer_name } bei { $reseller_name }.
+mail-footer = Diese Nachricht von { $reseller_name } an die Ansprechpartner für die Abrechnung bei { $customer_name } wurde automatisch versendet.
 
 mail-opened-subject = { $kind ->
     [credit_note] Rechnungskorrektur { $number } von { $reseller_name }: { $provider }, { $billing_period }
@@ -154,6 +154,7 @@ mail-reopened-intro = { $kind ->
 
 ## Beide
 
+format-field = { $label }: { $value }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
 

@@ -97,7 +97,7 @@ mail-documents = { $count ->
    *[other] Attached documents
 }
 mail-signature = Kind regards,
-mail-footer = This is an automatic message. You receive it because you are a billing contact of { $customer_name } at { $reseller_name }.
+mail-footer = This message from { $reseller_name } to the billing contacts of { $customer_name } was sent automatically.
 
 mail-opened-subject = { $kind ->
     [credit_note] Credit note { $number } from { $reseller_name }: { $provider }, { $billing_period }
@@ -108,8 +108,8 @@ mail-opened-title = { $kind ->
    *[invoice] New invoice
 }
 mail-opened-intro = { $kind ->
-    [credit_note] Credit note { $number } has been issued to { $customer_name } for { $provider } services (billing period: { $billing_period }).
-   *[invoice] Invoice { $number } has been issued to { $customer_name } for { $provider } services (billing period: { $billing_period }).
+    [credit_note] Credit note { $number } has been issued to { $customer_name } for { $provider } (billing period: { $billing_period }).
+   *[invoice] Invoice { $number } has been issued to { $customer_name } for { $provider } (billing period: { $billing_period }).
 }
 
 mail-closed-subject = { $kind ->
@@ -153,6 +153,7 @@ mail-reopened-intro = { $kind ->
 
 ## Both
 
+format-field = { $label }: { $value }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
 

@@ -97,7 +97,7 @@ mail-documents = { $count ->
    *[other] Documentos adjuntos
 }
 mail-signature = Atentamente,
-mail-footer = Este es un mensaje automático. Lo recibe porque es contacto de facturación de { $customer_name } en { $reseller_name }.
+mail-footer = Este mensaje de { $reseller_name } para los contactos de facturación de { $customer_name } se ha enviado de forma automática.
 
 mail-opened-subject = { $kind ->
     [credit_note] Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
@@ -153,6 +153,7 @@ mail-reopened-intro = { $kind ->
 
 ## Ambos
 
+format-field = { $label }: { $value }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
 

@@ -97,7 +97,7 @@ mail-documents = { $count ->
    *[other] Documents joints
 }
 mail-signature = Cordialement,
-mail-footer = Ceci est un message automatique. Vous le recevez en tant que contact de facturation de { $customer_name } chez { $reseller_name }.
+mail-footer = Ce message de { $reseller_name } aux contacts de facturation de { $customer_name } a été envoyé automatiquement.
 
 mail-opened-subject = { $kind ->
     [credit_note] Avoir { $number } de { $reseller_name } : { $provider }, { $billing_period }
@@ -108,8 +108,8 @@ mail-opened-title = { $kind ->
    *[invoice] Nouvelle facture
 }
 mail-opened-intro = { $kind ->
-    [credit_note] L’avoir { $number } a été émis au nom de { $customer_name } pour les services { $provider } (période de facturation : { $billing_period }).
-   *[invoice] La facture { $number } a été émise au nom de { $customer_name } pour les services { $provider } (période de facturation : { $billing_period }).
+    [credit_note] L’avoir { $number } a été émis au nom de { $customer_name } pour { $provider } (période de facturation : { $billing_period }).
+   *[invoice] La facture { $number } a été émise au nom de { $customer_name } pour { $provider } (période de facturation : { $billing_period }).
 }
 
 mail-closed-subject = { $kind ->
@@ -153,6 +153,7 @@ mail-reopened-intro = { $kind ->
 
 ## Les deux
 
+format-field = { $label } : { $value }
 format-kilobytes = { $size } ko
 format-megabytes = { $size } Mo
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::{WorkerBuilder, WorkerError};
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use sqlx::PgPool;
 use tokio::{
     sync::{Notify, mpsc},
@@ -189,6 +189,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         backend: StreamBackend,
         concurrency: usize,
     ) -> impl Future<Output = Result<(), WorkerError>> + use<C> {
+        let stopped = self.stop.clone().cancelled_owned().map(Ok::<(), WorkerError>);
         let execution = Arc::new(Execution {
             registry: self.worker.registry.clone(),
             context: self.worker.context.clone(),
@@ -204,7 +205,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 let execution = execution.clone();
                 async move { execution.run(claimed).await }
             })
-            .run()
+            .run_until(stopped)
     }
 
     /// Gives everything still held back: to the ledger first, then as fresh copies to Redis.
