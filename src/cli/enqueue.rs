@@ -12,7 +12,10 @@ use crate::{
     config::Config,
     domain::ids::JobId,
     queue::{JobOptions, RequestId},
-    store::jobs::{self, Accepted, NewJob},
+    store::{
+        job_list::{self, AttemptRow, JobRow},
+        jobs::{self, Accepted, NewJob},
+    },
 };
 
 /// How often a waiting command looks at the job.
@@ -77,9 +80,9 @@ pub async fn hand_in(pool: &PgPool, job: &NewJob, wait: bool, output: Output) ->
 }
 
 /// Waits until a job has ended, however long that takes.
-pub async fn wait_for(pool: &PgPool, id: JobId) -> anyhow::Result<(jobs::JobRow, Vec<jobs::AttemptRow>)> {
+pub async fn wait_for(pool: &PgPool, id: JobId) -> anyhow::Result<(JobRow, Vec<AttemptRow>)> {
     loop {
-        let found = jobs::find(&mut *pool.acquire().await?, id).await?;
+        let found = job_list::find(&mut *pool.acquire().await?, id).await?;
         let found = found.with_context(|| format!("job {id} does not exist"))?;
         if found.0.finished_at.is_some() {
             return Ok(found);

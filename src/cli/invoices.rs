@@ -8,8 +8,9 @@ use crate::{
     config::Config,
     domain::{billing_period::BillingPeriod, ids::ResellerId, invoice::Invoice, invoice_status::InvoiceStatus},
     store::{
+        invoice_list::{self, InvoiceFilter, InvoiceSummary},
         invoice_status::{self, EventRow},
-        invoices::{self, InvoiceFilter, InvoiceSummary},
+        invoices,
     },
 };
 
@@ -63,10 +64,10 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
                 until: to.map(BillingPeriod::end),
                 statuses: status,
             };
-            list(&invoices::list(&mut connection, &filter, limit).await?, output)
+            list(&invoice_list::list(&mut connection, &filter, limit).await?, output)
         }
         Command::Show { invoice: name, reseller } => {
-            let mut found = invoices::find_by_name(&mut connection, &name).await?;
+            let mut found = invoice_list::find_by_name(&mut connection, &name).await?;
             found.retain(|(reseller_id, _)| reseller.is_none_or(|wanted| wanted == *reseller_id));
             let (reseller_id, id) = match found.as_slice() {
                 [one] => *one,

@@ -8,7 +8,10 @@ use super::{Failure, Output, setup};
 use crate::{
     config::Config,
     domain::ids::JobId,
-    store::jobs::{self, AttemptRow, JobRow},
+    store::{
+        job_list::{self, AttemptRow, JobRow},
+        jobs,
+    },
 };
 
 /// Commands on jobs.
@@ -42,7 +45,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     let pool = setup::connect(config).await?;
     match command {
         Command::List { state, kind, limit } => {
-            let found = jobs::list(&mut *pool.acquire().await?, state.as_deref(), kind.as_deref(), limit).await?;
+            let found = job_list::list(&mut *pool.acquire().await?, state.as_deref(), kind.as_deref(), limit).await?;
             let titles = ["job", "kind", "queue", "state", "attempt", "due", "error"];
             output.rows(&found, &titles, |job| {
                 vec![
@@ -57,13 +60,14 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
             })
         }
         Command::Show { id } => {
-            let (job, attempts) = jobs::find(&mut *pool.acquire().await?, id).await?.ok_or_else(|| not_found(id))?;
+            let (job, attempts) =
+                job_list::find(&mut *pool.acquire().await?, id).await?.ok_or_else(|| not_found(id))?;
             output.value(&serde_json::json!({ "job": job, "attempts": attempts }), |_| describe(&job, &attempts))
         }
         Command::Retry { id } => {
             let mut transaction = pool.begin().await?;
-            if !jobs::revive(&mut transaction, id).await? {
-                let found = jobs::find(&mut transaction, id).await?.ok_or_else(|| not_found(id))?;
+            if !job_list::revive(&mut transaction, id).await? {
+                let found = job_list::find(&mut transaction, id).await?.ok_or_else(|| not_found(id))?;
                 return Err(
                     Failure::Refused(format!("job {id} is {}; only a dead job is retried", found.0.state)).into()
                 );

@@ -25,8 +25,8 @@ use crate::{
     queue::Streams,
     store::{
         database, documents,
-        invoices::{self, InvoiceFilter},
-        jobs,
+        invoice_list::{self, InvoiceFilter},
+        invoices, jobs,
     },
 };
 
@@ -142,7 +142,7 @@ async fn overview(State(web): State<Web>) -> Result<Html<String>, PageError> {
     let mut connection = web.pool.acquire().await?;
     let counts = jobs::count_by_queue(&mut connection).await?;
     let Some(demo) = &web.demo else { return Ok(Html(page::overview(&counts, None).into_string())) };
-    let invoices = invoices::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
+    let invoices = invoice_list::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
     let mut mails = Vec::new();
     let mut entries = tokio::fs::read_dir(&demo.mails).await?;
     while let Some(entry) = entries.next_entry().await? {
@@ -159,7 +159,7 @@ async fn document(
     let demo = web.demo.as_ref().ok_or(PageError::NotFound)?;
     let kind: DocumentKind = kind.parse().map_err(|_| PageError::NotFound)?;
     let mut connection = web.pool.acquire().await?;
-    let found = invoices::find_by_name(&mut connection, &invoice.to_string()).await?;
+    let found = invoice_list::find_by_name(&mut connection, &invoice.to_string()).await?;
     let (reseller_id, id) = *found.first().ok_or(PageError::NotFound)?;
     let invoice = invoices::find(&mut connection, reseller_id, id).await?.ok_or(PageError::NotFound)?;
     let language = invoice.language.to_string();

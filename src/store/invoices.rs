@@ -1,4 +1,6 @@
-//! Invoices and their content: written once as drafts, read whole.
+//! Invoices and their content: written once as drafts, locked, read whole.
+//!
+//! Postgres returns NUMERIC at a scale of its own; amounts of money come back at their currency's minor unit.
 
 use std::collections::BTreeMap;
 
@@ -365,6 +367,7 @@ pub async fn find(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let currency: Currency = row.currency.parse().corrupt("invoices.currency")?;
     Ok(Some(Invoice {
         reseller_id,
         id,
@@ -372,7 +375,7 @@ pub async fn find(
         provider: row.provider,
         billing_period: BillingPeriod::new(row.billing_period_start, row.billing_period_end)
             .corrupt("invoices.billing_period_start")?,
-        currency: row.currency.parse().corrupt("invoices.currency")?,
+        currency,
         kind: kind_of(&row.kind),
         status: row.status.parse().corrupt("invoices.status")?,
         version: row.version,
@@ -384,9 +387,9 @@ pub async fn find(
         customer: row.customer_details.0,
         markup_rate: row.markup_rate,
         exact_subtotal: row.exact_subtotal,
-        subtotal: row.subtotal,
-        tax: row.tax,
-        total: row.total,
+        subtotal: currency.round(&row.subtotal),
+        tax: currency.round(&row.tax),
+        total: currency.round(&row.total),
         rounding_delta: row.rounding_delta,
         excluded_tax: row.excluded_tax.0,
         zero_line_count: row.zero_line_count,
@@ -395,13 +398,18 @@ pub async fn find(
         replaces: row.replaces,
         created_at: row.created_at,
         opened_at: row.opened_at,
-        lines: lines(connection, reseller_id, id).await?,
-        taxes: taxes(connection, reseller_id, id).await?,
+        lines: lines(connection, reseller_id, id, currency).await?,
+        taxes: taxes(connection, reseller_id, id, currency).await?,
         exchange_rates: exchange_rates(connection, reseller_id, id).await?,
     }))
 }
 
-async fn lines(connection: &mut PgConnection, reseller_id: ResellerId, id: InvoiceId) -> sqlx::Result<Vec<Line>> {
+async fn lines(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+    currency: Currency,
+) -> sqlx::Result<Vec<Line>> {
     // Bounded by what one invoice holds: its line count is the number of (account, service, category) triples.
     let rows = sqlx::query!(
         "SELECT section_id, section_name, description, charge_category, correction_of, cost_currency, cost_exact,
@@ -427,15 +435,20 @@ async fn lines(connection: &mut PgConnection, reseller_id: ResellerId, id: Invoi
                 cost_exact: row.cost_exact,
                 exchange_rate: row.exchange_rate,
                 price_exact: row.price_exact,
-                net: row.net,
+                net: currency.round(&row.net),
                 charge_count: row.charge_count,
             })
         })
         .collect()
 }
 
-async fn taxes(connection: &mut PgConnection, reseller_id: ResellerId, id: InvoiceId) -> sqlx::Result<Vec<TaxAmount>> {
-    sqlx::query_as!(
+async fn taxes(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+    currency: Currency,
+) -> sqlx::Result<Vec<TaxAmount>> {
+    let mut taxes = sqlx::query_as!(
         TaxAmount,
         "SELECT name, rate, base, amount FROM invoice_taxes WHERE reseller_id = $1 AND invoice_id = $2
          ORDER BY position LIMIT 100",
@@ -443,7 +456,12 @@ async fn taxes(connection: &mut PgConnection, reseller_id: ResellerId, id: Invoi
         id.0,
     )
     .fetch_all(connection)
-    .await
+    .await?;
+    for tax in &mut taxes {
+        tax.base = currency.round(&tax.base);
+        tax.amount = currency.round(&tax.amount);
+    }
+    Ok(taxes)
 }
 
 async fn exchange_rates(
@@ -465,141 +483,4 @@ async fn exchange_rates(
             Ok((from, ExchangeRate { rate: row.rate, source: row.source, rated_on: row.rated_on }))
         })
         .collect()
-}
-
-/// Which invoices to list; an absent filter lets all pass.
-#[derive(Clone, Debug, Default)]
-pub struct InvoiceFilter {
-    /// Of this reseller.
-    pub reseller_id: Option<ResellerId>,
-    /// Whose customer's name contains this, or whose id is this.
-    pub customer: Option<String>,
-    /// Of this provider.
-    pub provider: Option<String>,
-    /// Of months that begin on this day or later.
-    pub from: Option<NaiveDate>,
-    /// Of months that begin before this day.
-    pub until: Option<NaiveDate>,
-    /// In one of these statuses; empty is all but the discarded.
-    pub statuses: Vec<InvoiceStatus>,
-}
-
-/// An invoice in a list.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct InvoiceSummary {
-    /// Who issues.
-    pub reseller_id: ResellerId,
-    /// Its id.
-    pub id: InvoiceId,
-    /// Who receives.
-    pub customer_id: CustomerId,
-    /// As printed.
-    pub customer_name: String,
-    /// Provider id.
-    pub provider: String,
-    /// The provider's month.
-    pub billing_period: BillingPeriod,
-    /// Invoice or credit note.
-    pub kind: String,
-    /// Where it stands.
-    pub status: String,
-    /// Raised by each status change.
-    pub version: i32,
-    /// Given at generation.
-    pub document_id: String,
-    /// From the moment it opened.
-    pub number: Option<String>,
-    /// Day of issue.
-    pub issued_on: Option<NaiveDate>,
-    /// BCP 47 tag.
-    pub language: String,
-    /// What it comes to.
-    pub total: BigDecimal,
-    /// Currency of `total`.
-    pub currency: String,
-    /// Whether a draft's inputs changed.
-    pub stale: bool,
-    /// Kinds of the documents rendered for its version.
-    pub documents: Vec<String>,
-    /// State of each notification.
-    pub notifications: Vec<String>,
-}
-
-/// Lists invoices by customer, provider and month.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list(
-    connection: &mut PgConnection,
-    filter: &InvoiceFilter,
-    limit: i64,
-) -> sqlx::Result<Vec<InvoiceSummary>> {
-    let statuses: Vec<String> = match filter.statuses.as_slice() {
-        [] => ["draft", "open", "closed", "void"].map(str::to_owned).to_vec(),
-        statuses => statuses.iter().map(ToString::to_string).collect(),
-    };
-    let rows = sqlx::query!(
-        r#"SELECT reseller_id AS "reseller_id: ResellerId", id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId",
-                  customer_details ->> 'name' AS "customer_name!", provider, billing_period_start, billing_period_end, kind,
-                  status, version, document_id, number, issued_on, language, total, currency, stale,
-                  ARRAY(SELECT kind FROM documents WHERE documents.reseller_id = invoices.reseller_id
-                        AND documents.invoice_id = invoices.id AND documents.invoice_version = invoices.version
-                        ORDER BY kind) AS "documents!",
-                  ARRAY(SELECT state FROM notifications WHERE notifications.reseller_id = invoices.reseller_id
-                        AND notifications.invoice_id = invoices.id ORDER BY created_at) AS "notifications!"
-           FROM invoices
-           WHERE status = ANY($1) AND ($2::uuid IS NULL OR reseller_id = $2) AND ($3::text IS NULL OR provider = $3)
-             AND ($4::date IS NULL OR billing_period_start >= $4) AND ($5::date IS NULL OR billing_period_start < $5)
-             AND ($6::text IS NULL OR customer_id::text = $6 OR strpos(lower(customer_details ->> 'name'), lower($6)) > 0)
-           ORDER BY customer_details ->> 'name', provider, billing_period_start, id LIMIT $7"#,
-        &statuses,
-        filter.reseller_id.map(|id| id.0),
-        filter.provider,
-        filter.from,
-        filter.until,
-        filter.customer,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(InvoiceSummary {
-                reseller_id: row.reseller_id,
-                id: row.id,
-                customer_id: row.customer_id,
-                customer_name: row.customer_name,
-                provider: row.provider,
-                billing_period: BillingPeriod::new(row.billing_period_start, row.billing_period_end)
-                    .corrupt("invoices.billing_period_start")?,
-                kind: row.kind,
-                status: row.status,
-                version: row.version,
-                document_id: row.document_id,
-                number: row.number,
-                issued_on: row.issued_on,
-                language: row.language,
-                total: row.total,
-                currency: row.currency,
-                stale: row.stale,
-                documents: row.documents,
-                notifications: row.notifications,
-            })
-        })
-        .collect()
-}
-
-/// Finds the reseller of an invoice, where only its id, number or document id is at hand.
-///
-/// # Errors
-/// When the database fails.
-pub async fn find_by_name(connection: &mut PgConnection, name: &str) -> sqlx::Result<Vec<(ResellerId, InvoiceId)>> {
-    let rows = sqlx::query!(
-        r#"SELECT reseller_id AS "reseller_id: ResellerId", id AS "id: InvoiceId" FROM invoices
-           WHERE id::text = $1 OR number = $1 OR document_id = $1 ORDER BY id LIMIT 10"#,
-        name,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.reseller_id, row.id)).collect())
 }

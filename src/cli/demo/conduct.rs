@@ -25,7 +25,7 @@ use crate::{
     queue::{Job, JobOptions, RequestId},
     store::{
         directory,
-        invoices::{self, InvoiceFilter, InvoiceSummary},
+        invoice_list::{self, InvoiceFilter, InvoiceSummary},
         jobs,
     },
 };
@@ -180,7 +180,7 @@ impl Conductor<'_> {
 
     async fn invoices(&self, status: InvoiceStatus) -> anyhow::Result<Vec<InvoiceSummary>> {
         let filter = InvoiceFilter { statuses: vec![status], ..InvoiceFilter::default() };
-        Ok(invoices::list(&mut *self.stage.pool().acquire().await?, &filter, MAX_ROWS).await?)
+        Ok(invoice_list::list(&mut *self.stage.pool().acquire().await?, &filter, MAX_ROWS).await?)
     }
 
     async fn hand_in<J: Job<Context = Context>>(&self, job: &J, id: String) -> anyhow::Result<JobId> {

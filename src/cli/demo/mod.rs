@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{Output, invoices as invoice_table, setup};
 use crate::{
     config::Config,
-    store::invoices::{self, InvoiceFilter, InvoiceSummary},
+    store::invoice_list::{self, InvoiceFilter, InvoiceSummary},
 };
 use conduct::Refusal;
 use stage::Stage;
@@ -92,7 +92,7 @@ async fn play(stage: &Stage, arguments: &Arguments, output: Output, started: Ins
     let refusal = conduct::conduct(stage, &arguments.data, &arguments.directory).await?;
     papers::copy_documents(stage).await?;
     let mut connection = stage.pool().acquire().await?;
-    let found = invoices::list(&mut connection, &InvoiceFilter::default(), MAX_INVOICES).await?;
+    let found = invoice_list::list(&mut connection, &InvoiceFilter::default(), MAX_INVOICES).await?;
     let summary = Summary {
         invoices: &found,
         refusal: &refusal,

@@ -5,13 +5,13 @@ use object_store::ObjectStoreExt;
 use super::{MAX_INVOICES, stage::Stage};
 use crate::store::{
     documents,
-    invoices::{self, InvoiceFilter},
+    invoice_list::{self, InvoiceFilter},
 };
 
 /// Copies every rendered document out of the object store.
 pub async fn copy_documents(stage: &Stage) -> anyhow::Result<()> {
     let mut connection = stage.pool().acquire().await?;
-    let found = invoices::list(&mut connection, &InvoiceFilter::default(), MAX_INVOICES).await?;
+    let found = invoice_list::list(&mut connection, &InvoiceFilter::default(), MAX_INVOICES).await?;
     for invoice in found {
         let folder = stage.folder.join("documents").join(to_folder_name(&invoice.customer_name));
         tokio::fs::create_dir_all(&folder).await?;
