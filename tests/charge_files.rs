@@ -1,13 +1,10 @@
 //! Charge files from disk to Postgres: accepted whole with their exact sums, or rejected whole.
 
-#[path = "support/fixture.rs"]
-mod fixture;
-#[path = "support/import.rs"]
-mod import;
-mod support;
-
 use std::{collections::BTreeMap, io::Write, path::Path};
 
+use crate::support::TestDatabase;
+use crate::support::fixture::fixture;
+use crate::support::import::{import, import_checked, insert_reseller};
 use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
 use billrunner::{
@@ -18,12 +15,9 @@ use billrunner::{
         store_charge_file,
     },
 };
-use fixture::fixture;
 use flate2::{Compression, write::GzEncoder};
-use import::{import, import_checked, insert_reseller};
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, PgPool};
-use support::TestDatabase;
 
 /// Sum and number of rows by a key such as `EUR|sub-1|Usage`.
 type Sums = BTreeMap<String, (BigDecimal, i64)>;

@@ -1,15 +1,11 @@
 //! Who owes what: sums by customer, accounts nobody owns, and the invariant that ties invoices to charge files.
 
-#[path = "support/customer.rs"]
-mod customer;
-#[path = "support/draft.rs"]
-mod draft;
-#[path = "support/import.rs"]
-mod import;
-mod support;
-
 use std::io::Write;
 
+use crate::support::TestDatabase;
+use crate::support::customer::insert_customer;
+use crate::support::draft::insert_draft;
+use crate::support::import::{import, insert_reseller};
 use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
 use billrunner::{
@@ -26,12 +22,8 @@ use billrunner::{
     },
 };
 use chrono::NaiveDate;
-use customer::insert_customer;
-use draft::insert_draft;
 use futures::TryStreamExt;
-use import::{import, insert_reseller};
 use sqlx::PgPool;
-use support::TestDatabase;
 
 const HEADER: &str = "BilledCost,BillingCurrency,BillingAccountId,BillingPeriodStart,BillingPeriodEnd,ChargeCategory,\
     ChargePeriodStart,ChargePeriodEnd,ServiceName,SubAccountId,SubAccountName,ChargeClass,SkuId,ChargeDescription,x_a,Id";

@@ -1,15 +1,11 @@
 //! Whole invoices, computed by other means, against what the stored charges are priced to: line for line.
 
-#[path = "support/customer.rs"]
-mod customer;
-#[path = "support/fixture.rs"]
-mod fixture;
-#[path = "support/import.rs"]
-mod import;
-mod support;
-
 use std::{collections::BTreeMap, path::Path};
 
+use crate::support::TestDatabase;
+use crate::support::customer::insert_customer;
+use crate::support::fixture::fixture;
+use crate::support::import::{import, insert_reseller};
 use anyhow::{Context, Result};
 use bigdecimal::{BigDecimal, Zero};
 use billrunner::{
@@ -24,12 +20,8 @@ use billrunner::{
     store::charge_sums::{ProviderPeriod, cost_groups},
 };
 use chrono::NaiveDate;
-use customer::insert_customer;
-use fixture::fixture;
-use import::{import, insert_reseller};
 use serde::Deserialize;
 use sqlx::PgPool;
-use support::TestDatabase;
 
 const PROVIDER: &str = "focus";
 

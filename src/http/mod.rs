@@ -26,7 +26,7 @@ use crate::{
     store::{
         database, documents,
         invoice_list::{self, InvoiceFilter},
-        invoices, jobs,
+        invoices, job_list,
     },
 };
 
@@ -140,7 +140,7 @@ async fn readyz(State(web): State<Web>) -> Response {
 
 async fn overview(State(web): State<Web>) -> Result<Html<String>, PageError> {
     let mut connection = web.pool.acquire().await?;
-    let counts = jobs::count_by_queue(&mut connection).await?;
+    let counts = job_list::count_by_queue(&mut connection).await?;
     let Some(demo) = &web.demo else { return Ok(Html(page::overview(&counts, None).into_string())) };
     let invoices = invoice_list::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
     let mut mails = Vec::new();

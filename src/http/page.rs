@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::store::{invoice_list::InvoiceSummary, jobs::QueueCount};
+use crate::store::{invoice_list::InvoiceSummary, job_list::QueueCount};
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }

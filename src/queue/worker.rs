@@ -80,7 +80,7 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
     /// When the database cannot be reached at the start; later absences are waited out.
     pub async fn run(self, stop: CancellationToken) -> sqlx::Result<()> {
         let id = WorkerId::new();
-        jobs::record_heartbeat(&mut *self.pool.acquire().await?, id, &self.settings.name).await?;
+        workers::record_heartbeat(&mut *self.pool.acquire().await?, id, &self.settings.name).await?;
         tracing::info!(worker_id = %id, name = self.settings.name, "the worker started");
         let mut running = Running {
             id,
@@ -213,7 +213,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let given_back = async {
             let mut connection = self.worker.pool.acquire().await?;
             jobs::hand_back(&mut connection, self.id).await?;
-            jobs::remove_worker(&mut connection, self.id).await
+            workers::remove_worker(&mut connection, self.id).await
         };
         if let Err(error) = given_back.await {
             tracing::warn!(%error, "running jobs could not be handed back; they are rescued later");
@@ -267,7 +267,7 @@ impl<C: Clone + Send + Sync + 'static> Execution<C> {
 async fn heartbeat(pool: PgPool, id: WorkerId, name: String) {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        let beat = async { jobs::record_heartbeat(&mut *pool.acquire().await?, id, &name).await };
+        let beat = async { workers::record_heartbeat(&mut *pool.acquire().await?, id, &name).await };
         if let Err(error) = beat.await {
             tracing::warn!(%error, "the heartbeat was not recorded");
         }

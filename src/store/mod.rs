@@ -19,6 +19,7 @@ pub mod job_list;
 pub mod jobs;
 pub mod notifications;
 pub mod reconciliation;
+pub mod workers;
 
 /// Turns a stored value that no longer reads into the database error it is.
 trait Corrupt<T> {

@@ -2,6 +2,13 @@
 //!
 //! The test connects as the application's role, so that it also proves the grants suffice.
 
+pub mod business;
+pub mod customer;
+pub mod draft;
+pub mod fixture;
+pub mod import;
+pub mod worker;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};

@@ -26,7 +26,7 @@ use crate::{
     store::{
         directory,
         invoice_list::{self, InvoiceFilter, InvoiceSummary},
-        jobs,
+        job_list, jobs,
     },
 };
 
@@ -194,7 +194,8 @@ impl Conductor<'_> {
 
     /// Waits until so many jobs of a kind have come through the door.
     async fn accepted(&self, kind: &str, count: usize) -> anyhow::Result<()> {
-        while jobs::list(&mut *self.stage.pool().acquire().await?, None, Some(kind), MAX_ROWS).await?.len() < count {
+        while job_list::list(&mut *self.stage.pool().acquire().await?, None, Some(kind), MAX_ROWS).await?.len() < count
+        {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
@@ -203,7 +204,7 @@ impl Conductor<'_> {
     /// Waits until every job, with all that follow from it, has ended well.
     async fn settled(&self) -> anyhow::Result<()> {
         loop {
-            let counts = jobs::count_by_queue(&mut *self.stage.pool().acquire().await?).await?;
+            let counts = job_list::count_by_queue(&mut *self.stage.pool().acquire().await?).await?;
             let in_state = |states: &[&str]| -> i64 {
                 counts.iter().filter(|count| states.contains(&count.state.as_str())).map(|count| count.count).sum()
             };
@@ -214,7 +215,7 @@ impl Conductor<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let dead = jobs::list(&mut *self.stage.pool().acquire().await?, Some("dead"), None, MAX_ROWS).await?;
+        let dead = job_list::list(&mut *self.stage.pool().acquire().await?, Some("dead"), None, MAX_ROWS).await?;
         match dead.iter().find(|job| !job.external_id.starts_with("back-")) {
             Some(job) => bail!("{} {} failed: {}", job.kind, job.id, job.last_error.as_deref().unwrap_or_default()),
             None => Ok(()),

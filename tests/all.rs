@@ -1,0 +1,9 @@
+//! Every test that needs Postgres or Redis, in one program: it links once, and what tests share is written once.
+//!
+//! `bin/test` runs it; `bin/test TEXT` runs the tests whose names hold the text.
+
+mod charge_files;
+mod charge_sums;
+mod golden_invoices;
+mod invoice_status;
+mod support;
