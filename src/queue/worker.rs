@@ -26,7 +26,10 @@ use super::{
     settle::SettleLayer,
     streams::Streams,
 };
-use crate::{domain::ids::WorkerId, store::jobs};
+use crate::{
+    domain::ids::WorkerId,
+    store::{jobs, workers},
+};
 
 /// How often a worker says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
