@@ -2,8 +2,10 @@
 //!
 //! `bin/test` runs it; `bin/test TEXT` runs the tests whose names hold the text.
 
+mod bill_run_under_fire;
 mod charge_files;
 mod charge_sums;
 mod golden_invoices;
 mod invoice_status;
+mod queue;
 mod support;

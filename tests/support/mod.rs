@@ -7,6 +7,7 @@ pub mod customer;
 pub mod draft;
 pub mod fixture;
 pub mod import;
+pub mod redis;
 pub mod worker;
 
 use std::time::Duration;
