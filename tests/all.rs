@@ -3,9 +3,11 @@
 //! `bin/test` runs it; `bin/test TEXT` runs the tests whose names hold the text.
 
 mod bill_run_under_fire;
+mod billing;
 mod charge_files;
 mod charge_sums;
 mod golden_invoices;
 mod invoice_status;
+mod notifications;
 mod queue;
 mod support;

@@ -73,11 +73,10 @@ impl Drop for Running {
 /// All that a job of billrunner meets, on a test's own database.
 pub struct Office {
     pub pool: PgPool,
-    pub streams: Streams,
     pub context: Context,
     pub sink: Sink,
     pub registry: Arc<Registry<Context>>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     running: Running,
 }
 
@@ -99,16 +98,12 @@ impl Office {
         let (streams, registry) = (streams()?, Arc::new(registry()));
         let worker = Worker {
             pool: pool.clone(),
-            streams: streams.clone(),
+            streams,
             registry: registry.clone(),
             context: context.clone(),
             settings: settings(),
         };
-        Ok(Self { pool: pool.clone(), streams, context, sink, registry, folder, running: Running::start(worker) })
-    }
-
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+        Ok(Self { pool: pool.clone(), context, sink, registry, _folder: folder, running: Running::start(worker) })
     }
 
     /// Hands a job in and waits for its end.
