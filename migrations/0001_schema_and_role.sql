@@ -21,4 +21,4 @@ $$;
 
 GRANT USAGE ON SCHEMA billrunner TO billrunner_app;
 -- Read by `readyz`, to tell whether the schema is that of the release.
-GRANT SELECT ON public._sqlx_migrations TO billrunner_app;
+GRANT SELECT ON _sqlx_migrations TO billrunner_app;

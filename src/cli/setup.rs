@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +28,7 @@ pub async fn connect(config: &Config) -> anyhow::Result<PgPool> {
 /// Connects to Postgres with a process's full share of connections.
 pub async fn connect_with(config: &Config, connections: u32) -> anyhow::Result<PgPool> {
     let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
-    Ok(database::connect(url, connections).await?)
+    database::connect(url, connections).await.context("Postgres cannot be used; check DATABASE_URL")
 }
 
 /// Names the Redis server.

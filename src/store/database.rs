@@ -31,6 +31,8 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
 /// When a migration fails: it is rolled back and named.
 pub async fn migrate(url: &SecretString) -> Result<(), MigrateError> {
     let mut connection = options(url)?.connect().await?;
+    // First of all, so that the list of migrations lies in the schema too and the next release finds it there.
+    sqlx::query("CREATE SCHEMA IF NOT EXISTS billrunner").execute(&mut connection).await?;
     MIGRATIONS.run(&mut connection).await
 }
 

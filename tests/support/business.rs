@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
+use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{
         directory::Directory,
@@ -110,8 +111,7 @@ pub fn charge_file(account_count: usize, salt: &str) -> Result<tempfile::NamedTe
     )?;
     for n in 0..account_count {
         for share in ["9.995", "0.005"] {
-            let cost =
-                format!("{}", share.parse::<bigdecimal::BigDecimal>()? * bigdecimal::BigDecimal::from(n as i64 + 1));
+            let cost = share.parse::<BigDecimal>()? * BigDecimal::from(u64::try_from(n + 1)?);
             writeln!(
                 file,
                 "{cost},EUR,payer,2026-08-01,2026-09-01,Usage,2026-08-05T00:00:00Z,2026-08-06T00:00:00Z,Compute,account-{n},\
