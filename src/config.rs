@@ -64,7 +64,7 @@ pub const VARIABLES: [Variable; 17] = [
     ),
     setting(
         "BILLRUNNER_LOG",
-        "info,sqlx=warn,apalis_core=warn",
+        "info,sqlx=warn",
         "what is logged, such as warn or billrunner=debug,info",
     ),
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
