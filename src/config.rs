@@ -62,11 +62,7 @@ pub const VARIABLES: [Variable; 17] = [
         "billrunner.invalid",
         "right-hand side of Message-IDs; set it to your mail domain",
     ),
-    setting(
-        "BILLRUNNER_LOG",
-        "info,sqlx=warn",
-        "what is logged, such as warn or billrunner=debug,info",
-    ),
+    setting("BILLRUNNER_LOG", "info,sqlx=warn", "what is logged, such as warn or billrunner=debug,info"),
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
 ];
 

@@ -161,7 +161,7 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
         let mut reconnect = Reconnect::new();
         while !self.stop.is_cancelled() {
             let served = async {
-                let mut redis = self.streams.connect().await?;
+                let mut redis = self.streams.connect_patiently().await;
                 streams::create_group(&mut redis, &key).await?;
                 self.serve(&mut redis, &key).await
             };

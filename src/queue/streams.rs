@@ -2,7 +2,13 @@
 //!
 //! A message is `(job, attempt)`. Each lane is a stream with one consumer group; hash tags keep a lane's keys together.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{
     AsyncConnectionConfig, Client, RedisError, RedisResult,
@@ -29,6 +35,8 @@ const CONSUMER_IDLE_MS: usize = 600_000;
 pub struct Streams {
     client: Client,
     prefix: Arc<str>,
+    /// Shared by all who wait for the server, so that an outage is said once.
+    is_away: Arc<AtomicBool>,
 }
 
 /// A message as read: where it lies and what it stands for.
@@ -51,7 +59,7 @@ impl Streams {
     /// # Errors
     /// When the URL is none that Redis knows.
     pub fn new(url: &str, prefix: &str) -> RedisResult<Self> {
-        Ok(Self { client: Client::open(url)?, prefix: prefix.into() })
+        Ok(Self { client: Client::open(url)?, prefix: prefix.into(), is_away: Arc::default() })
     }
 
     /// Returns the key of a lane's stream.
@@ -93,8 +101,16 @@ impl Streams {
         let mut reconnect = Reconnect::new();
         loop {
             match self.connect().await {
-                Ok(connection) => return connection,
-                Err(error) => tracing::warn!(%error, "redis does not answer"),
+                Ok(connection) => {
+                    if self.is_away.swap(false, Ordering::Relaxed) {
+                        tracing::info!("redis answers again");
+                    }
+                    return connection;
+                }
+                Err(error) if !self.is_away.swap(true, Ordering::Relaxed) => {
+                    tracing::warn!(%error, "redis does not answer; work waits for it");
+                }
+                Err(_) => {}
             }
             reconnect.pause().await;
         }

@@ -218,9 +218,16 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             jobs::hand_back(&mut connection, self.id).await?;
             workers::remove_worker(&mut connection, self.id).await
         };
-        if let Err(error) = given_back.await {
-            tracing::warn!(%error, "running jobs could not be handed back; they are rescued later");
-            return;
+        match tokio::time::timeout(FLUSH, given_back).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "running jobs could not be handed back; they are rescued later");
+                return;
+            }
+            Err(_) => {
+                tracing::warn!("postgres did not take the running jobs back; they are rescued later");
+                return;
+            }
         }
         let resent = async {
             let mut redis = self.worker.streams.connect().await?;
