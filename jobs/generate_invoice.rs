@@ -108,6 +108,8 @@ impl Job for GenerateInvoice {
         let key = self.key();
         let cause = attempt.cause(None);
         let mut effects = attempt.begin().await?;
+        // The month before the invoice, as an import does: the other way round the two could wait for each other.
+        charge_sums::hold_charges(effects.connection(), period(&key)).await?;
         if let Some(mut existing) = invoices::lock_live(effects.connection(), &key).await? {
             if !(self.replace && existing.status == InvoiceStatus::Draft) {
                 let InvoiceState { document_id, status, .. } = existing;
@@ -148,6 +150,7 @@ pub(super) async fn generate(
 ) -> Result<InvoiceState, JobError> {
     let profile = providers::find(&key.provider).map_err(JobError::permanent)?;
     let connection = effects.connection();
+    charge_sums::hold_charges(connection, period(key)).await?;
     let parties = directory::parties(connection, key.reseller_id, key.customer_id)
         .await?
         .ok_or(Refused::UnknownCustomer(key.customer_id, key.reseller_id))?;

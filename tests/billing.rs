@@ -17,7 +17,7 @@ use crate::support::{
     TestDatabase,
     business::{Business, PROVIDER, charge_file},
     import::import,
-    worker::Office,
+    worker::{Office, until, wait_for},
 };
 
 struct Desk {
@@ -263,5 +263,25 @@ async fn documents_are_offered_by_provider_and_come_out_the_same_twice() -> Resu
     sqlx::query("UPDATE invoices SET provider = 'ibm'").execute(&desk.office.pool).await?;
     let error = desk.office.refused(&render(DocumentKind::DetailedCsv)).await?;
     assert!(error.contains("offered: pdf, csv, print"), "{error}");
+    desk.office.close().await
+}
+
+#[tokio::test]
+async fn a_generation_waits_for_a_file_that_is_being_imported() -> Result<()> {
+    let desk = Desk::open(1).await?;
+    let mut import = desk.office.pool.begin().await?;
+    sqlx::query("SELECT 1 FROM billing_periods FOR UPDATE").execute(&mut *import).await?;
+    let id = desk.office.hand_in(&desk.business.generate(0)).await?;
+    until("the generation to wait for the import", || async {
+        let sql =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
+        Ok((waiting > 0).then_some(()))
+    })
+    .await?;
+    let made: i64 = sqlx::query_scalar("SELECT count(*) FROM invoices").fetch_one(&desk.office.pool).await?;
+    assert_eq!(made, 0);
+    import.commit().await?;
+    assert_eq!(wait_for(&desk.office.pool, id).await?.0.state, "done");
     desk.office.close().await
 }

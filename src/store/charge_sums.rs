@@ -54,6 +54,26 @@ pub struct UnassignedCharges {
     pub charge_count: i64,
 }
 
+/// Keeps an import from changing what counts in a month until the caller's transaction ends; several may hold it at once.
+///
+/// Without it a draft could be made of charges that a file, committed meanwhile, supersedes, and nobody would call it
+/// stale: neither transaction sees the other.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn hold_charges(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "SELECT state FROM billing_periods
+         WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 FOR SHARE",
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start
+    )
+    .fetch_optional(conn)
+    .await
+    .map(drop)
+}
+
 /// Sums a customer's charges by all that a line could be grouped by, in every currency they are in.
 ///
 /// `by_sku` keeps SKUs apart, for profiles that print them. A sub account has one name throughout: the last of those
