@@ -123,7 +123,8 @@ impl SendNotification {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         if matches!(to, "failed" | "uncertain") {
-            tracing::warn!(notification_id = %self.notification_id, reason, "the mail is {to}");
+            // The reason may name an address; it is kept in the row, not in the log.
+            tracing::warn!(notification_id = %self.notification_id, "the mail is {to}");
         }
         effects.complete(reason.map_or_else(|| to.to_owned(), |reason| format!("{to}: {reason}"))).await
     }

@@ -200,7 +200,7 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
         for entry in &entries {
             let bytes: Option<Vec<u8>> = entry.map.get("ce").and_then(|value| from_redis_value(value.clone()).ok());
             if let Err(error) = self.accept(&mut transaction, bytes.as_deref()).await? {
-                tracing::warn!(entry = entry.id, %error, "a request was refused");
+                tracing::warn!(entry = entry.id, "a request was refused; the rejected stream says why");
                 rejected.push((error.to_string(), bytes.unwrap_or_default()));
             }
         }

@@ -114,10 +114,13 @@ impl SettleLayer {
             tracing::warn!("superseded: another worker holds the job now");
             return;
         };
+        // A permanent error quotes what was wrong, which may be an amount or an address: the ledger keeps it, the log does not.
+        let logged =
+            if matches!(error, JobError::Permanent(_)) { "see `billrunner jobs show`" } else { message.as_str() };
         match next {
-            NextStep::Retry(seconds) => tracing::warn!(error = message, seconds, "failed, runs again"),
+            NextStep::Retry(seconds) => tracing::warn!(error = logged, seconds, "failed, runs again"),
             NextStep::Snooze(seconds) => tracing::info!(reason = message, seconds, "snoozed"),
-            NextStep::Die => tracing::error!(error = message, "failed for good"),
+            NextStep::Die => tracing::error!(error = logged, "failed for good"),
         }
         let mut reconnect = Reconnect::new();
         loop {
