@@ -347,3 +347,21 @@ async fn a_stopping_worker_hands_back_what_does_not_finish() -> Result<()> {
     assert_eq!((job.state.as_str(), job.failed_attempts, attempts.len()), ("done", 0, 1));
     other.stop().await
 }
+
+#[tokio::test]
+async fn a_vanished_workers_job_is_rescued_and_its_third_death_is_the_last() -> Result<()> {
+    let setup = Setup::new().await?;
+    let id = setup.hand_in("1", Does::WaitForRelease, 0).await?;
+    let short_lease = || WorkerSettings { lease: Duration::from_secs(1), ..settings() };
+    for _ in 0..3 {
+        let worker = setup.start_worker(short_lease());
+        tokio::time::timeout(DEADLINE, setup.bench.started.notified()).await?;
+        worker.vanish().await;
+    }
+    let last = setup.start_worker(short_lease());
+    let (job, attempts) = wait_for(setup.pool(), id).await?;
+    let outcomes: Vec<&str> = attempts.iter().filter_map(|attempt| attempt.outcome.as_deref()).collect();
+    assert_eq!((job.state.as_str(), outcomes.as_slice()), ("dead", ["worker_died"; 3].as_slice()));
+    assert_eq!(setup.effects().await?, 0);
+    last.stop().await
+}
