@@ -273,8 +273,9 @@ async fn a_generation_waits_for_a_file_that_is_being_imported() -> Result<()> {
     sqlx::query("SELECT 1 FROM billing_periods FOR UPDATE").execute(&mut *import).await?;
     let id = desk.office.hand_in(&desk.business.generate(0)).await?;
     until("the generation to wait for the import", || async {
-        let sql =
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let sql = "SELECT count(*) FROM pg_locks AS waiting JOIN pg_locks AS held USING (pid)
+                   WHERE NOT waiting.granted AND held.database = (SELECT oid FROM pg_database
+                                                                  WHERE datname = current_database())";
         let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
         Ok((waiting > 0).then_some(()))
     })
