@@ -12,7 +12,7 @@ use super::{Output, enqueue::hand_in, setup};
 use crate::{
     config::Config,
     context::open_object_store,
-    domain::ids::ResellerId,
+    domain::ids::{JobId, ResellerId},
     jobs::{ImportCharges, charge_file_location, registry},
     providers,
     queue::{JobOptions, RequestId},
@@ -43,7 +43,8 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
     let job = upload(objects.as_ref(), &arguments.file, arguments.reseller, &arguments.provider)
         .await
         .with_context(|| format!("{} cannot be uploaded", arguments.file.display()))?;
-    let request = RequestId::new("cli/import", format!("{}/{}", job.reseller_id, job.sha256));
+    // A request of its own each time: the job knows a file by its content, whatever it is called and however often it comes.
+    let request = RequestId::new("cli/import", JobId::new());
     let new = registry().prepare(&job, request, "cli", JobOptions::default())?;
     let pool = setup::connect(config).await?;
     hand_in(&pool, &new, arguments.wait, output).await
