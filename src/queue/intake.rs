@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use redis::{aio::MultiplexedConnection, from_redis_value, streams::StreamId};
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Acquire, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +67,9 @@ pub enum EnvelopeError {
     /// The idempotency key was used for other work.
     #[error(transparent)]
     Conflict(AcceptError),
+    /// It holds a value that the ledger cannot keep, such as the character NUL.
+    #[error("the ledger does not take a value of it: {0}")]
+    Unrecordable(String),
 }
 
 impl Envelope {
@@ -242,10 +245,24 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
-        match jobs::accept(connection, &job).await {
-            Ok(accepted) => Ok(Ok(accepted)),
-            Err(AcceptError::Database(error)) => Err(error),
-            Err(conflict @ AcceptError::Conflict { .. }) => Ok(Err(EnvelopeError::Conflict(conflict))),
+        // A statement that Postgres refuses would take the whole batch with it.
+        let mut savepoint = connection.begin().await?;
+        match jobs::accept(&mut savepoint, &job).await {
+            Ok(accepted) => savepoint.commit().await.map(|()| Ok(accepted)),
+            Err(AcceptError::Database(error)) => match refused_value(&error) {
+                Some(reason) => savepoint.rollback().await.map(|()| Err(EnvelopeError::Unrecordable(reason))),
+                None => Err(error),
+            },
+            Err(conflict @ AcceptError::Conflict { .. }) => {
+                savepoint.rollback().await.map(|()| Err(EnvelopeError::Conflict(conflict)))
+            }
         }
     }
+}
+
+/// Returns what Postgres says of a value that it will never take: SQLSTATE classes 22 and 23.
+fn refused_value(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    let code = error.code()?;
+    ["22", "23"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
 }
