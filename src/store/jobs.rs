@@ -285,7 +285,7 @@ pub async fn finish(
     attempts: &[(JobId, i32, String)],
 ) -> sqlx::Result<u64> {
     let (ids, numbers) = unzip(attempts.iter().map(|(id, attempt, _)| (*id, *attempt)));
-    let messages: Vec<String> = attempts.iter().map(|(_, _, message)| message.clone()).collect();
+    let messages: Vec<String> = attempts.iter().map(|(_, _, message)| without_nul(message)).collect();
     let finished = sqlx::query!(
         "WITH finished AS (
              UPDATE jobs SET state = 'done', finished_at = now(), last_error = NULL
@@ -328,6 +328,7 @@ pub async fn fail(
     next: NextStep,
     message: &str,
 ) -> sqlx::Result<bool> {
+    let message = without_nul(message);
     let (state, delay_seconds, outcome, failures) = match next {
         NextStep::Retry(seconds) => ("scheduled", seconds, "failed", 1),
         NextStep::Snooze(seconds) => ("scheduled", seconds, "snoozed", 0),
@@ -471,6 +472,11 @@ pub async fn prune(connection: &mut PgConnection, age_days: i32, limit: i64) -> 
     .execute(connection)
     .await?;
     Ok(pruned.rows_affected())
+}
+
+/// Replaces the one character that Postgres does not take: an outcome must never wait for ever for its words.
+fn without_nul(message: &str) -> String {
+    message.replace('\0', "\u{fffd}")
 }
 
 fn unzip(attempts: impl Iterator<Item = (JobId, i32)>) -> (Vec<uuid::Uuid>, Vec<i32>) {
