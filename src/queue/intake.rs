@@ -162,29 +162,44 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
     pub async fn run(self) {
         let key = self.streams.intake_key();
         let mut reconnect = Reconnect::new();
-        while !self.stop.is_cancelled() {
-            let served = async {
-                let mut redis = self.streams.connect_patiently().await;
-                streams::create_group(&mut redis, &key).await?;
-                self.serve(&mut redis, &key).await
-            };
-            let served = tokio::select! {
-                served = served => served,
-                () = self.stop.cancelled() => return,
-            };
-            if let Err(error) = served {
-                tracing::warn!(%error, "the intake waits");
-                reconnect.pause().await;
+        while let Some(mut redis) = self.streams.connect_patiently(&self.stop).await {
+            match self.serve(&mut redis, &key, &mut reconnect).await {
+                Ok(()) => return,
+                Err(error) if reconnect.is_first() => tracing::warn!(%error, "the intake waits"),
+                Err(_) => {}
             }
+            self.stop.run_until_cancelled(reconnect.pause()).await;
         }
     }
 
-    async fn serve(&self, redis: &mut MultiplexedConnection, key: &str) -> Result<(), IntakeError> {
+    async fn serve(
+        &self,
+        redis: &mut MultiplexedConnection,
+        key: &str,
+        reconnect: &mut Reconnect,
+    ) -> Result<(), IntakeError> {
+        streams::create_group(redis, key).await?;
+        streams::remove_idle_consumers(redis, key).await?;
+        // What was read before an outage is this worker's still.
+        let unfinished = streams::held(redis, key, &self.consumer).await?;
+        self.take_in(redis, key, unfinished).await?;
         loop {
             let abandoned = streams::take_over(redis, key, &self.consumer, TAKE_OVER_AFTER, BATCH).await?;
-            self.take_in(redis, key, abandoned).await?;
-            let entries = streams::read(redis, key, &self.consumer, BATCH).await?;
-            self.take_in(redis, key, entries).await?;
+            self.take_in(redis, key, abandoned.into_iter().map(|(_, entry)| entry).collect()).await?;
+            *reconnect = Reconnect::new();
+            let read = streams::read(redis, key, &self.consumer, BATCH);
+            let Some(entries) = self.stop.run_until_cancelled(read).await else { return Ok(()) };
+            self.take_in(redis, key, entries?).await?;
+        }
+    }
+
+    /// Forgets this worker's name. What it read and did not finish keeps the name, and is taken over.
+    pub async fn leave(streams: &Streams, redis: &mut MultiplexedConnection, consumer: &str) -> redis::RedisResult<()> {
+        let key = streams.intake_key();
+        match streams::held(redis, &key, consumer).await {
+            Ok(held) if held.is_empty() => streams::remove_consumer(redis, &key, consumer).await,
+            Err(error) if !streams::is_group_missing(&error) => Err(error),
+            _ => Ok(()),
         }
     }
 
