@@ -166,7 +166,6 @@ async fn stop_without(take_away: impl FnOnce(&mut Site, &Proxy) -> Result<()>) -
     let told_at = Instant::now();
     assert_eq!(worker.terminate().await?.code(), Some(0));
     let stopped_after = told_at.elapsed();
-    println!("stopped after {stopped_after:?}");
     assert!(stopped_after < STOPPED_WITHIN, "stopped only after {stopped_after:?}");
     barrier.lift().await
 }
