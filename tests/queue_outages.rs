@@ -75,7 +75,8 @@ async fn a_redis_frozen_in_the_middle_loses_and_repeats_nothing() -> Result<()> 
 #[tokio::test]
 async fn a_postgres_that_hangs_up_in_the_middle_loses_and_repeats_nothing() -> Result<()> {
     let work = Work::in_the_middle().await?;
-    for _ in 0..3 {
+    // Twice: a job that is cut off both times has one of its three attempts left.
+    for _ in 0..2 {
         work.bench.database.end_connections().await?;
     }
     work.check(JOBS).await
