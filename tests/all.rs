@@ -13,4 +13,8 @@ mod golden_invoices;
 mod invoice_status;
 mod notifications;
 mod queue;
+mod queue_doors;
+mod queue_order;
+mod queue_outages;
+mod queue_processes;
 mod support;

@@ -1,93 +1,37 @@
 //! A whole bill run by real worker processes, while they are killed and Redis is emptied: the customers notice nothing.
 
-use std::{
-    collections::BTreeMap,
-    process::{Child, Command, Stdio},
-};
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use billrunner::{
     jobs::{InitialStatus, registry},
-    mail::sink::Sink,
     queue::{JobOptions, RequestId},
     store::{invoice_status::find_broken_link, jobs},
 };
 use sqlx::PgPool;
 
 use crate::support::{
-    TestDatabase,
-    business::{Business, database_url},
-    redis::TestRedis,
+    site::Site,
     worker::{settled, until},
 };
 
 const CUSTOMERS: usize = 40;
 
-/// A business whose bill run is to be done by worker processes.
-struct Site {
-    database: TestDatabase,
-    business: Business,
-    redis: TestRedis,
-    sink: Sink,
-    folder: tempfile::TempDir,
-}
+/// A site with a bill run to do.
+struct BillRun(Site);
 
-/// A worker process that is killed with the value.
-struct Process(Child);
-
-impl Process {
-    /// Ends it as a power cut would.
-    fn kill(mut self) -> Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Site {
-    async fn build() -> Result<Self> {
-        let database = TestDatabase::new().await?;
-        let business = Business::open(&database.pool, CUSTOMERS).await?;
-        Ok(Self {
-            business,
-            redis: TestRedis::start().await?,
-            sink: Sink::start(None).await?,
-            folder: tempfile::tempdir()?,
-            database,
-        })
+impl BillRun {
+    async fn prepare() -> Result<Self> {
+        Ok(Self(Site::build(CUSTOMERS).await?))
     }
 
     fn pool(&self) -> &PgPool {
-        &self.database.pool
-    }
-
-    async fn start_worker(&self) -> Result<Process> {
-        let child = Command::new(env!("CARGO_BIN_EXE_billrunner"))
-            .arg("worker")
-            .env("DATABASE_URL", database_url(self.pool()).await?)
-            .env("REDIS_URL", self.redis.url())
-            .env("SMTP_URL", self.sink.url())
-            .env("BILLRUNNER_OBJECT_STORE", format!("file://{}", self.folder.path().display()))
-            .env("BILLRUNNER_LEASE_SECS", "1")
-            .env("BILLRUNNER_RETRY_BASE_MS", "20")
-            .env("BILLRUNNER_DATABASE_CONNECTIONS", "10")
-            .env("BILLRUNNER_LOG", "error")
-            .stdin(Stdio::null())
-            .spawn()
-            .context("the worker does not start")?;
-        Ok(Process(child))
+        self.0.pool()
     }
 
     /// Hands the bill run in, under a request id.
     async fn bill(&self, request: &str) -> Result<()> {
-        let run = self.business.bill_run(InitialStatus::Open, Some(true));
+        let run = self.0.business.bill_run(InitialStatus::Open, Some(true));
         let new = registry().prepare(&run, RequestId::new("test", request), "tester", JobOptions::default())?;
         let mut transaction = self.pool().begin().await?;
         jobs::accept(&mut transaction, &new).await?;
@@ -143,7 +87,7 @@ impl Site {
             numbers.iter().filter_map(|number| number.split_once('-')).map(|(year, _)| year).collect();
         let without_hole: Vec<String> = (1..=CUSTOMERS).map(|n| format!("{}-{n:05}", years[0])).collect();
         assert_eq!(numbers, without_hole);
-        let broken = find_broken_link(&mut *self.pool().acquire().await?, self.business.reseller_id).await?;
+        let broken = find_broken_link(&mut *self.pool().acquire().await?, self.0.business.reseller_id).await?;
         assert_eq!(broken, None);
         Ok(())
     }
@@ -156,7 +100,7 @@ impl Site {
         let told = states.get("sent").unwrap_or(&0) + states.get("uncertain").unwrap_or(&0);
         assert_eq!(told, i64::try_from(CUSTOMERS)?, "{states:?}");
         let mut by_recipient: BTreeMap<String, usize> = BTreeMap::new();
-        for mail in self.sink.received() {
+        for mail in self.0.sink.received() {
             *by_recipient.entry(mail.to.join(",")).or_default() += 1;
         }
         assert!(by_recipient.values().all(|count| *count == 1), "a second mail: {by_recipient:?}");
@@ -175,39 +119,39 @@ fn expected_total(n: usize) -> String {
 
 #[tokio::test]
 async fn a_bill_run_in_peace_bills_every_customer_once() -> Result<()> {
-    let site = Site::build().await?;
-    let _worker = site.start_worker().await?;
-    site.bill("once").await?;
-    site.check().await
+    let run = BillRun::prepare().await?;
+    let _worker = run.0.start_worker().await?;
+    run.bill("once").await?;
+    run.check().await
 }
 
 #[tokio::test]
 async fn a_bill_run_handed_in_twice_bills_every_customer_once() -> Result<()> {
-    let site = Site::build().await?;
-    site.bill("once").await?;
-    site.bill("once").await?;
-    site.bill("and under another id").await?;
-    let _workers = (site.start_worker().await?, site.start_worker().await?);
-    site.check().await
+    let run = BillRun::prepare().await?;
+    run.bill("once").await?;
+    run.bill("once").await?;
+    run.bill("and under another id").await?;
+    let _workers = (run.0.start_worker().await?, run.0.start_worker().await?);
+    run.check().await
 }
 
 #[tokio::test]
 async fn a_worker_killed_in_the_middle_of_a_bill_run_is_not_noticed() -> Result<()> {
-    let site = Site::build().await?;
-    let worker = site.start_worker().await?;
-    site.bill("once").await?;
-    site.middle().await?;
-    worker.kill()?;
-    let _other = site.start_worker().await?;
-    site.check().await
+    let run = BillRun::prepare().await?;
+    let worker = run.0.start_worker().await?;
+    run.bill("once").await?;
+    run.middle().await?;
+    worker.kill().await?;
+    let _other = run.0.start_worker().await?;
+    run.check().await
 }
 
 #[tokio::test]
 async fn a_redis_emptied_in_the_middle_of_a_bill_run_is_not_noticed() -> Result<()> {
-    let site = Site::build().await?;
-    let _worker = site.start_worker().await?;
-    site.bill("once").await?;
-    site.middle().await?;
-    site.redis.flush_all().await?;
-    site.check().await
+    let run = BillRun::prepare().await?;
+    let _worker = run.0.start_worker().await?;
+    run.bill("once").await?;
+    run.middle().await?;
+    run.0.redis.flush_all().await?;
+    run.check().await
 }

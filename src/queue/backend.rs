@@ -18,7 +18,7 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use redis::aio::MultiplexedConnection;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -60,7 +60,10 @@ pub(super) struct Lane {
     pub leases: Leases,
     pub redis_was_emptied: Arc<Notify>,
     pub wake_dispatch: Arc<Notify>,
+    /// Nothing more is fetched.
     pub stop: CancellationToken,
+    /// Nothing runs any more.
+    pub drained: CancellationToken,
 }
 
 /// The entries this worker holds in a lane.
@@ -135,9 +138,9 @@ impl BackendConfig for StreamBackend {
 }
 
 impl Lane {
-    /// Fetches and claims, as much as there is room for, until told to stop.
-    pub async fn read(self, jobs: mpsc::Sender<Claimed>) {
-        let mut redis = self.streams.connect_patiently().await;
+    /// Fetches and claims, as much as there is room for, until told to stop. What is no work goes to the acker at once.
+    pub async fn read(self, jobs: mpsc::Sender<Claimed>, settled: mpsc::UnboundedSender<Settled>) {
+        let Some(mut redis) = self.streams.connect_patiently(&self.stop).await else { return };
         let mut reconnect = Reconnect::new();
         while !self.stop.is_cancelled() {
             // Waiting for room before fetching keeps a busy worker from hoarding what another could run.
@@ -155,18 +158,22 @@ impl Lane {
             match entries {
                 Ok(entries) => {
                     reconnect = Reconnect::new();
-                    let messages = self.accept_messages(&mut redis, entries).await;
-                    for claimed in self.claim(&mut redis, messages).await {
-                        if jobs.send(claimed).await.is_err() {
+                    let messages = self.accept_messages(entries, &settled);
+                    for claimed in self.claim(messages, &settled).await {
+                        let sent = self.stop.run_until_cancelled(jobs.send(claimed)).await;
+                        if !matches!(sent, Some(Ok(()))) {
                             return;
                         }
                     }
                 }
                 Err(error) if streams::is_group_missing(&error) => self.restore_group(&mut redis).await,
                 Err(error) => {
-                    tracing::warn!(lane = self.name, %error, "the reader lost redis");
-                    reconnect.pause().await;
-                    redis = self.streams.connect_patiently().await;
+                    if reconnect.is_first() {
+                        tracing::warn!(lane = self.name, %error, "the reader lost redis");
+                    }
+                    self.stop.run_until_cancelled(reconnect.pause()).await;
+                    let Some(connection) = self.streams.connect_patiently(&self.stop).await else { return };
+                    redis = connection;
                 }
             }
         }
@@ -179,11 +186,11 @@ impl Lane {
         }
     }
 
-    /// Decodes entries; one that is no message is removed and said, and stops nobody.
-    async fn accept_messages(
+    /// Decodes entries; one that is no message is said and settled, and stops nobody.
+    fn accept_messages(
         &self,
-        redis: &mut MultiplexedConnection,
         entries: Vec<redis::streams::StreamId>,
+        settled: &mpsc::UnboundedSender<Settled>,
     ) -> Vec<Message> {
         let mut messages = Vec::with_capacity(entries.len());
         let mut poison = Vec::new();
@@ -194,17 +201,18 @@ impl Lane {
             }
         }
         if !poison.is_empty() {
-            tracing::error!(lane = self.name, entries = ?poison, "entries that are no jobs were removed");
-            if let Err(error) = streams::remove(redis, &self.key, &poison).await {
-                tracing::warn!(lane = self.name, %error, "they could not be removed yet");
-            }
+            tracing::error!(lane = self.name, entries = ?poison, "entries that are no jobs are removed");
+        }
+        for entry_id in poison {
+            let _ = settled.send(Settled { entry_id, finished: None });
         }
         self.leases.add(&messages);
         messages
     }
 
-    /// Claims messages in the ledger; stale copies are removed and forgotten.
-    async fn claim(&self, redis: &mut MultiplexedConnection, messages: Vec<Message>) -> Vec<Claimed> {
+    /// Claims messages in the ledger; stale copies are settled: the lease on one holds until it is removed, as nobody may
+    /// take it for the trace of a worker that died at the job.
+    async fn claim(&self, messages: Vec<Message>, settled: &mpsc::UnboundedSender<Settled>) -> Vec<Claimed> {
         if messages.is_empty() {
             return Vec::new();
         }
@@ -217,7 +225,10 @@ impl Lane {
             };
             match outcome.await {
                 Ok(claimed) => break claimed,
-                Err(error) => tracing::warn!(lane = self.name, %error, "jobs wait to be claimed"),
+                Err(error) if reconnect.is_first() => {
+                    tracing::warn!(lane = self.name, %error, "jobs wait to be claimed");
+                }
+                Err(_) => {}
             }
             tokio::select! {
                 () = reconnect.pause() => {}
@@ -226,47 +237,49 @@ impl Lane {
         };
         let mut by_job: HashMap<JobId, ClaimedJob> = claimed.into_iter().map(|job| (job.id, job)).collect();
         let mut jobs = Vec::with_capacity(by_job.len());
-        let mut stale = Vec::new();
-        for message in messages {
-            match by_job.remove(&message.job) {
-                Some(job) => jobs.push(Claimed { entry_id: message.entry_id, job }),
-                None => stale.push(message.entry_id),
+        for Message { entry_id, job, .. } in messages {
+            match by_job.remove(&job) {
+                Some(job) => jobs.push(Claimed { entry_id, job }),
+                None => drop(settled.send(Settled { entry_id, finished: None })),
             }
-        }
-        if !stale.is_empty() {
-            if let Err(error) = streams::remove(redis, &self.key, &stale).await {
-                tracing::warn!(lane = self.name, %error, "stale copies could not be removed yet");
-            }
-            self.leases.remove(&stale);
         }
         jobs
     }
 
-    /// Renews what this worker holds and rescues what others left, three times a lease.
+    /// Renews what this worker holds and rescues what others left, three times a lease. Renews until all is drained:
+    /// what still runs after a stop is nobody else's.
     pub async fn keep(self) {
-        let mut redis = self.streams.connect_patiently().await;
+        let Some(mut redis) = self.streams.connect_patiently(&self.drained).await else { return };
         let mut connected_at = Instant::now();
+        let mut reconnect = Reconnect::new();
         if let Err(error) = streams::remove_idle_consumers(&mut redis, &self.key).await {
             tracing::debug!(lane = self.name, %error, "no old consumers to remove");
         }
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.lease / 3) => {}
-                () = self.stop.cancelled() => return,
+                () = self.drained.cancelled() => return,
             }
             // After Redis was away everybody's leases look old: others get the time to renew theirs first.
-            let may_rescue = connected_at.elapsed() >= self.lease;
-            match self.keep_once(&mut redis, may_rescue).await {
-                Ok(()) => {}
+            let may_rescue = connected_at.elapsed() >= self.lease && !self.stop.is_cancelled();
+            let error = match self.keep_once(&mut redis, may_rescue).await {
+                Ok(()) => {
+                    reconnect = Reconnect::new();
+                    continue;
+                }
                 Err(KeepError::Redis(error)) if streams::is_group_missing(&error) => {
                     self.restore_group(&mut redis).await;
+                    continue;
                 }
-                Err(KeepError::Redis(error)) => {
-                    tracing::warn!(lane = self.name, %error, "the keeper lost redis");
-                    redis = self.streams.connect_patiently().await;
-                    connected_at = Instant::now();
-                }
-                Err(KeepError::Postgres(error)) => tracing::warn!(lane = self.name, %error, "rescue waits"),
+                Err(error) => error,
+            };
+            if reconnect.is_first() {
+                tracing::warn!(lane = self.name, %error, "the keeper waits");
+            }
+            self.drained.run_until_cancelled(reconnect.pause()).await;
+            if matches!(error, KeepError::Redis(_)) {
+                let Some(connection) = self.streams.connect_patiently(&self.drained).await else { return };
+                (redis, connected_at) = (connection, Instant::now());
             }
         }
     }
@@ -279,37 +292,44 @@ impl Lane {
             return Ok(());
         }
         let entries = streams::take_over(redis, &self.key, &self.consumer, self.lease, KEEPER_BATCH).await?;
-        let left: Vec<Message> = entries
-            .into_iter()
-            .filter(|entry| !self.leases.holds(&entry.id))
-            .filter_map(|entry| streams::decode(entry).ok())
-            .collect();
-        if left.is_empty() {
+        let (mut left, mut attempts, mut old) = (Vec::new(), Vec::new(), Vec::new());
+        for (holder, entry) in entries.into_iter().filter(|(_, entry)| !self.leases.holds(&entry.id)) {
+            old.push(entry.id.clone());
+            let Ok(message) = streams::decode(entry) else { continue };
+            // An entry of this worker's own that is no lease was lost on its way here: nobody died.
+            if holder != self.consumer {
+                attempts.extend(holder.parse().ok().map(|worker| (message.job, message.attempt, worker)));
+            }
+            left.push(message);
+        }
+        if old.is_empty() {
             return Ok(());
         }
-        let attempts: Vec<(JobId, i32)> = left.iter().map(|message| (message.job, message.attempt)).collect();
-        let mut connection = self.pool.acquire().await?;
+        // Renewing must not wait for a pool that is used up.
+        let acquired = tokio::time::timeout(self.lease / 3, self.pool.acquire()).await;
+        let mut connection = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let deaths = jobs::record_worker_deaths(&mut connection, &attempts).await?;
         tracing::warn!(lane = self.name, entries = left.len(), deaths, "jobs of a vanished worker were rescued");
         // What the dead worker had fetched but not started is still claimable: a fresh copy brings it to whoever is free.
-        let copies = self.copies(&left);
-        let entry_ids = self.streams.add(redis, &copies).await?;
-        jobs::record_stream_ids(&mut connection, &copies, &entry_ids).await?;
-        let old: Vec<String> = left.into_iter().map(|message| message.entry_id).collect();
+        self.send_again(redis, &mut connection, &left).await?;
         streams::remove(redis, &self.key, &old).await?;
         self.wake_dispatch.notify_one();
         Ok(())
     }
 
     /// Sends what this worker still holds on to others, as fresh copies. Returns how many.
-    pub async fn hand_back(&self, redis: &mut MultiplexedConnection) -> redis::RedisResult<usize> {
+    pub async fn hand_back(
+        &self,
+        redis: &mut MultiplexedConnection,
+        connection: &mut PgConnection,
+    ) -> Result<usize, KeepError> {
         let held = match streams::held(redis, &self.key, &self.consumer).await {
             Err(error) if streams::is_group_missing(&error) => return Ok(0),
             held => held?,
         };
         let messages: Vec<Message> = held.into_iter().filter_map(|entry| streams::decode(entry).ok()).collect();
         if !messages.is_empty() {
-            self.streams.add(redis, &self.copies(&messages)).await?;
+            self.send_again(redis, connection, &messages).await?;
             let old: Vec<String> = messages.iter().map(|message| message.entry_id.clone()).collect();
             streams::remove(redis, &self.key, &old).await?;
         }
@@ -317,23 +337,36 @@ impl Lane {
         Ok(messages.len())
     }
 
-    fn copies(&self, messages: &[Message]) -> Vec<Dispatch> {
+    async fn send_again(
+        &self,
+        redis: &mut MultiplexedConnection,
+        connection: &mut PgConnection,
+        messages: &[Message],
+    ) -> Result<(), KeepError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
         let copy = |message: &Message| Dispatch { id: message.job, attempt: message.attempt, queue: self.name.clone() };
-        messages.iter().map(copy).collect()
+        let copies: Vec<Dispatch> = messages.iter().map(copy).collect();
+        let entry_ids = self.streams.add(redis, &copies).await?;
+        Ok(jobs::record_stream_ids(connection, &copies, &entry_ids).await?)
     }
 
     /// Writes outcomes that stand alone and removes settled entries, until no handler is left to send any.
     pub async fn acknowledge(self, mut settled: mpsc::UnboundedReceiver<Settled>) {
-        let mut redis = self.streams.connect_patiently().await;
+        let Some(mut redis) = self.streams.connect_patiently(&self.drained).await else { return };
         let mut batch = Vec::with_capacity(ACK_BATCH);
         while settled.recv_many(&mut batch, ACK_BATCH).await > 0 {
             self.finish(batch.iter().filter_map(|settled| settled.finished.clone()).collect()).await;
             let entry_ids: Vec<String> = batch.drain(..).map(|settled| settled.entry_id).collect();
             let mut reconnect = Reconnect::new();
             while let Err(error) = streams::remove(&mut redis, &self.key, &entry_ids).await {
-                tracing::warn!(lane = self.name, %error, "settled jobs wait to be removed from redis");
+                if reconnect.is_first() {
+                    tracing::warn!(lane = self.name, %error, "settled jobs wait to be removed from redis");
+                }
                 reconnect.pause().await;
-                redis = self.streams.connect_patiently().await;
+                let Some(connection) = self.streams.connect_patiently(&self.drained).await else { return };
+                redis = connection;
             }
             self.leases.remove(&entry_ids);
         }
@@ -351,15 +384,19 @@ impl Lane {
             };
             match written.await {
                 Ok(_) => return,
-                Err(error) => tracing::warn!(lane = self.name, %error, "outcomes wait to be recorded"),
+                Err(error) if reconnect.is_first() => {
+                    tracing::warn!(lane = self.name, %error, "outcomes wait to be recorded");
+                }
+                Err(_) => {}
             }
             reconnect.pause().await;
         }
     }
 }
 
+/// Which server failed the keeper.
 #[derive(Debug, thiserror::Error)]
-enum KeepError {
+pub(super) enum KeepError {
     #[error("redis: {0}")]
     Redis(#[from] redis::RedisError),
     #[error("postgres: {0}")]

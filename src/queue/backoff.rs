@@ -26,6 +26,11 @@ impl Reconnect {
         Self(FIRST_RECONNECT)
     }
 
+    /// Tells whether this is an outage's first failure: the one that is worth a line in the log.
+    pub fn is_first(&self) -> bool {
+        self.0 == FIRST_RECONNECT
+    }
+
     /// Waits, longer each time.
     pub async fn pause(&mut self) {
         tokio::time::sleep(self.0).await;

@@ -20,7 +20,7 @@ const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 /// Dispatches until told to stop, outliving both servers' absences.
 pub(super) async fn run(pool: PgPool, streams: Streams, wake: Arc<Notify>, stop: CancellationToken) {
-    let mut redis = streams.connect_patiently().await;
+    let Some(mut redis) = streams.connect_patiently(&stop).await else { return };
     let mut reconnect = Reconnect::new();
     while !stop.is_cancelled() {
         match round(&pool, &streams, &mut redis).await {
@@ -34,16 +34,16 @@ pub(super) async fn run(pool: PgPool, streams: Streams, wake: Arc<Notify>, stop:
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "dispatch waits");
+                if reconnect.is_first() {
+                    tracing::warn!(%error, "dispatch waits");
+                }
                 tokio::select! {
                     () = reconnect.pause() => {}
                     () = stop.cancelled() => return,
                 }
                 if matches!(error, DispatchError::Redis(_)) {
-                    tokio::select! {
-                        connection = streams.connect_patiently() => redis = connection,
-                        () = stop.cancelled() => return,
-                    }
+                    let Some(connection) = streams.connect_patiently(&stop).await else { return };
+                    redis = connection;
                 }
             }
         }
@@ -70,8 +70,10 @@ async fn round(pool: &PgPool, streams: &Streams, redis: &mut MultiplexedConnecti
     let dispatches = jobs::take_due(&mut connection, ROUND).await?;
     if dispatches.is_empty() {
         let seconds = jobs::seconds_until_due(&mut connection).await?;
-        let due = seconds.map_or(MAX_SLEEP, |seconds| Duration::from_secs_f64(seconds + 0.001));
-        return Ok(Round::Drained(due.min(MAX_SLEEP)));
+        let sleep = seconds.map_or(MAX_SLEEP, |seconds| {
+            Duration::try_from_secs_f64(seconds + 0.001).unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
+        });
+        return Ok(Round::Drained(sleep));
     }
     match streams.add(redis, &dispatches).await {
         Ok(entry_ids) => jobs::record_stream_ids(&mut connection, &dispatches, &entry_ids).await?,
@@ -92,7 +94,9 @@ pub(super) async fn listen(pool: PgPool, wake: Arc<Notify>, stop: CancellationTo
             listener.listen(jobs::NOTIFY_CHANNEL).await?;
             wake.notify_one();
             loop {
-                listener.recv().await?;
+                // `None` says that the connection broke and what was sent meanwhile is lost: a reason to look, too.
+                listener.try_recv().await?;
+                reconnect = Reconnect::new();
                 wake.notify_one();
             }
         };
@@ -100,7 +104,9 @@ pub(super) async fn listen(pool: PgPool, wake: Arc<Notify>, stop: CancellationTo
             ended = listened => ended,
             () = stop.cancelled() => return,
         };
-        if let Err(error) = listened {
+        if let Err(error) = listened
+            && reconnect.is_first()
+        {
             tracing::warn!(%error, "the notification channel broke");
         }
         reconnect.pause().await;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use redis::{aio::MultiplexedConnection, from_redis_value, streams::StreamId};
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Acquire, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +67,9 @@ pub enum EnvelopeError {
     /// The idempotency key was used for other work.
     #[error(transparent)]
     Conflict(AcceptError),
+    /// It holds a value that the ledger cannot keep, such as the character NUL.
+    #[error("the ledger does not take a value of it: {0}")]
+    Unrecordable(String),
 }
 
 impl Envelope {
@@ -159,29 +162,44 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
     pub async fn run(self) {
         let key = self.streams.intake_key();
         let mut reconnect = Reconnect::new();
-        while !self.stop.is_cancelled() {
-            let served = async {
-                let mut redis = self.streams.connect_patiently().await;
-                streams::create_group(&mut redis, &key).await?;
-                self.serve(&mut redis, &key).await
-            };
-            let served = tokio::select! {
-                served = served => served,
-                () = self.stop.cancelled() => return,
-            };
-            if let Err(error) = served {
-                tracing::warn!(%error, "the intake waits");
-                reconnect.pause().await;
+        while let Some(mut redis) = self.streams.connect_patiently(&self.stop).await {
+            match self.serve(&mut redis, &key, &mut reconnect).await {
+                Ok(()) => return,
+                Err(error) if reconnect.is_first() => tracing::warn!(%error, "the intake waits"),
+                Err(_) => {}
             }
+            self.stop.run_until_cancelled(reconnect.pause()).await;
         }
     }
 
-    async fn serve(&self, redis: &mut MultiplexedConnection, key: &str) -> Result<(), IntakeError> {
+    async fn serve(
+        &self,
+        redis: &mut MultiplexedConnection,
+        key: &str,
+        reconnect: &mut Reconnect,
+    ) -> Result<(), IntakeError> {
+        streams::create_group(redis, key).await?;
+        streams::remove_idle_consumers(redis, key).await?;
+        // What was read before an outage is this worker's still.
+        let unfinished = streams::held(redis, key, &self.consumer).await?;
+        self.take_in(redis, key, unfinished).await?;
         loop {
             let abandoned = streams::take_over(redis, key, &self.consumer, TAKE_OVER_AFTER, BATCH).await?;
-            self.take_in(redis, key, abandoned).await?;
-            let entries = streams::read(redis, key, &self.consumer, BATCH).await?;
-            self.take_in(redis, key, entries).await?;
+            self.take_in(redis, key, abandoned.into_iter().map(|(_, entry)| entry).collect()).await?;
+            *reconnect = Reconnect::new();
+            let read = streams::read(redis, key, &self.consumer, BATCH);
+            let Some(entries) = self.stop.run_until_cancelled(read).await else { return Ok(()) };
+            self.take_in(redis, key, entries?).await?;
+        }
+    }
+
+    /// Forgets this worker's name. What it read and did not finish keeps the name, and is taken over.
+    pub async fn leave(streams: &Streams, redis: &mut MultiplexedConnection, consumer: &str) -> redis::RedisResult<()> {
+        let key = streams.intake_key();
+        match streams::held(redis, &key, consumer).await {
+            Ok(held) if held.is_empty() => streams::remove_consumer(redis, &key, consumer).await,
+            Err(error) if !streams::is_group_missing(&error) => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -242,10 +260,24 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
             Ok(job) => job,
             Err(error) => return Ok(Err(error)),
         };
-        match jobs::accept(connection, &job).await {
-            Ok(accepted) => Ok(Ok(accepted)),
-            Err(AcceptError::Database(error)) => Err(error),
-            Err(conflict @ AcceptError::Conflict { .. }) => Ok(Err(EnvelopeError::Conflict(conflict))),
+        // A statement that Postgres refuses would take the whole batch with it.
+        let mut savepoint = connection.begin().await?;
+        match jobs::accept(&mut savepoint, &job).await {
+            Ok(accepted) => savepoint.commit().await.map(|()| Ok(accepted)),
+            Err(AcceptError::Database(error)) => match refused_value(&error) {
+                Some(reason) => savepoint.rollback().await.map(|()| Err(EnvelopeError::Unrecordable(reason))),
+                None => Err(error),
+            },
+            Err(conflict @ AcceptError::Conflict { .. }) => {
+                savepoint.rollback().await.map(|()| Err(EnvelopeError::Conflict(conflict)))
+            }
         }
     }
+}
+
+/// Returns what Postgres says of a value that it will never take: SQLSTATE classes 22 and 23.
+fn refused_value(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    let code = error.code()?;
+    ["22", "23"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
 }

@@ -29,4 +29,4 @@ pub use intake::{Envelope, EnvelopeError};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use registry::Registry;
 pub use streams::Streams;
-pub use worker::{Worker, WorkerSettings};
+pub use worker::{StoppedWorking, Worker, WorkerSettings};

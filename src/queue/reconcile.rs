@@ -29,7 +29,7 @@ pub(super) async fn run(
     retention_days: i32,
     stop: CancellationToken,
 ) {
-    let mut redis = streams.connect_patiently().await;
+    let Some(mut redis) = streams.connect_patiently(&stop).await else { return };
     loop {
         let age = tokio::select! {
             () = redis_was_emptied.notified() => 0.0,
@@ -38,11 +38,15 @@ pub(super) async fn run(
         };
         let mut reconnect = Reconnect::new();
         while let Err(error) = round(&pool, &streams, &mut redis, age, retention_days).await {
-            tracing::warn!(%error, "reconciliation waits");
+            if reconnect.is_first() {
+                tracing::warn!(%error, "reconciliation waits");
+            }
             tokio::select! {
-                () = reconnect.pause() => redis = streams.connect_patiently().await,
+                () = reconnect.pause() => {}
                 () = stop.cancelled() => return,
             }
+            let Some(connection) = streams.connect_patiently(&stop).await else { return };
+            redis = connection;
         }
         wake_dispatch.notify_one();
     }

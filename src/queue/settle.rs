@@ -130,8 +130,13 @@ impl SettleLayer {
                 jobs::fail(&mut connection, self.worker_id, attempt, next, &message).await
             };
             match written.await {
-                Ok(_) => break,
-                Err(error) => tracing::warn!(%error, "the failure waits to be recorded"),
+                Ok(true) => break,
+                Ok(false) => {
+                    tracing::warn!("superseded: the failure is not counted");
+                    break;
+                }
+                Err(error) if reconnect.is_first() => tracing::warn!(%error, "the failure waits to be recorded"),
+                Err(_) => {}
             }
             reconnect.pause().await;
         }

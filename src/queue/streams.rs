@@ -3,6 +3,7 @@
 //! A message is `(job, attempt)`. Each lane is a stream with one consumer group; hash tags keep a lane's keys together.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,8 +15,9 @@ use redis::{
     AsyncConnectionConfig, Client, RedisError, RedisResult,
     aio::MultiplexedConnection,
     from_redis_value,
-    streams::{StreamAutoClaimReply, StreamId, StreamInfoConsumersReply, StreamReadReply},
+    streams::{StreamClaimReply, StreamId, StreamInfoConsumersReply, StreamPendingCountReply, StreamReadReply},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::backoff::Reconnect;
 use crate::{domain::ids::JobId, store::jobs::Dispatch};
@@ -96,8 +98,12 @@ impl Streams {
         redis::cmd("PING").query_async(&mut self.connect().await?).await
     }
 
-    /// Opens a connection, however long that takes.
-    pub(super) async fn connect_patiently(&self) -> MultiplexedConnection {
+    /// Opens a connection, however long that takes; `None` when told to stop meanwhile.
+    pub(super) async fn connect_patiently(&self, stop: &CancellationToken) -> Option<MultiplexedConnection> {
+        stop.run_until_cancelled(self.connect_at_last()).await
+    }
+
+    async fn connect_at_last(&self) -> MultiplexedConnection {
         let mut reconnect = Reconnect::new();
         loop {
             match self.connect().await {
@@ -259,25 +265,41 @@ pub(super) async fn renew(
         .map(drop)
 }
 
-/// Takes over entries that nobody renewed for a lease.
+/// Takes over entries that nobody renewed for a lease, each with the name of who held it.
 pub(super) async fn take_over(
     connection: &mut MultiplexedConnection,
     key: &str,
     consumer: &str,
     lease: Duration,
     count: usize,
-) -> RedisResult<Vec<StreamId>> {
-    let reply: StreamAutoClaimReply = redis::cmd("XAUTOCLAIM")
+) -> RedisResult<Vec<(String, StreamId)>> {
+    let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+    let pending: StreamPendingCountReply = redis::cmd("XPENDING")
         .arg(key)
         .arg(GROUP)
-        .arg(consumer)
-        .arg(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX))
-        .arg("0-0")
-        .arg("COUNT")
+        .arg("IDLE")
+        .arg(lease_ms)
+        .arg("-")
+        .arg("+")
         .arg(count)
         .query_async(connection)
         .await?;
-    Ok(reply.claimed)
+    if pending.ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut holders: HashMap<String, String> =
+        pending.ids.into_iter().map(|entry| (entry.id, entry.consumer)).collect();
+    let entry_ids: Vec<&String> = holders.keys().collect();
+    // Of two who see the same entries only the first gets them: claimed, they are young again.
+    let claimed: StreamClaimReply = redis::cmd("XCLAIM")
+        .arg(key)
+        .arg(GROUP)
+        .arg(consumer)
+        .arg(lease_ms)
+        .arg(entry_ids)
+        .query_async(connection)
+        .await?;
+    Ok(claimed.ids.into_iter().filter_map(|entry| Some((holders.remove(&entry.id)?, entry))).collect())
 }
 
 /// Removes the names of workers that are gone and hold nothing.

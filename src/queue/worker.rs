@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::{Attempt, Finished},
-    backend::{Claimed, Lane, Leases, StreamBackend},
+    backend::{Claimed, KeepError, Lane, Leases, StreamBackend},
+    backoff::Reconnect,
     dispatch,
     intake::Intake,
     job::{JobError, Queue},
@@ -72,16 +73,30 @@ struct Running<C> {
     id: WorkerId,
     wake_dispatch: Arc<Notify>,
     redis_was_emptied: Arc<Notify>,
+    /// Nothing more is fetched: somebody said so, or a loop broke.
     stop: CancellationToken,
+    /// Nothing runs any more.
+    drained: CancellationToken,
     loops: JoinSet<()>,
+}
+
+/// Says why a worker ended without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum StoppedWorking {
+    /// The database could not be reached at the start.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// A worker with a loop missing would look alive and do half of its work.
+    #[error("a part of the worker broke, the log says which; what ran was finished or handed back: start it again")]
+    Broken,
 }
 
 impl<C: Clone + Send + Sync + 'static> Worker<C> {
     /// Works until `stop` is cancelled, then drains.
     ///
     /// # Errors
-    /// When the database cannot be reached at the start; later absences are waited out.
-    pub async fn run(self, stop: CancellationToken) -> sqlx::Result<()> {
+    /// When the database cannot be reached at the start (later absences are waited out), or a loop broke.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), StoppedWorking> {
         let id = WorkerId::new();
         workers::record_heartbeat(&mut *self.pool.acquire().await?, id, &self.settings.name).await?;
         tracing::info!(worker_id = %id, name = self.settings.name, "the worker started");
@@ -90,41 +105,52 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
             worker: self,
             wake_dispatch: Arc::new(Notify::new()),
             redis_was_emptied: Arc::new(Notify::new()),
-            stop,
+            stop: stop.child_token(),
+            drained: CancellationToken::new(),
             loops: JoinSet::new(),
         };
         running.start_loops();
         running.work().await;
-        Ok(())
+        if stop.is_cancelled() { Ok(()) } else { Err(StoppedWorking::Broken) }
     }
 }
 
 impl<C: Clone + Send + Sync + 'static> Running<C> {
     fn start_loops(&mut self) {
         let Worker { pool, streams, registry, settings, .. } = &self.worker;
-        let stop = self.stop.clone();
-        self.loops.spawn(dispatch::run(pool.clone(), streams.clone(), self.wake_dispatch.clone(), stop.clone()));
-        self.loops.spawn(dispatch::listen(pool.clone(), self.wake_dispatch.clone(), stop.clone()));
-        self.loops.spawn(reconcile::run(
+        let (pool, streams, wake_dispatch) = (pool.clone(), streams.clone(), self.wake_dispatch.clone());
+        let intake = Intake {
+            pool: pool.clone(),
+            streams: streams.clone(),
+            registry: registry.clone(),
+            consumer: self.id.to_string(),
+            wake_dispatch: wake_dispatch.clone(),
+            stop: self.stop.clone(),
+        };
+        let reconcile = reconcile::run(
             pool.clone(),
             streams.clone(),
             self.redis_was_emptied.clone(),
-            self.wake_dispatch.clone(),
+            wake_dispatch.clone(),
             settings.retention_days,
-            stop.clone(),
-        ));
-        self.loops.spawn(
-            Intake {
-                pool: pool.clone(),
-                streams: streams.clone(),
-                registry: registry.clone(),
-                consumer: self.id.to_string(),
-                wake_dispatch: self.wake_dispatch.clone(),
-                stop,
-            }
-            .run(),
+            self.stop.clone(),
         );
-        self.loops.spawn(heartbeat(pool.clone(), self.id, settings.name.clone()));
+        let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.drained.clone());
+        self.spawn_loop(intake.run());
+        self.spawn_loop(reconcile);
+        self.spawn_loop(beats);
+        self.spawn_loop(dispatch::listen(pool.clone(), wake_dispatch.clone(), self.stop.clone()));
+        // What running jobs leave behind when they finish is sent to whoever works on.
+        self.spawn_loop(dispatch::run(pool, streams, wake_dispatch, self.drained.clone()));
+    }
+
+    /// Starts a loop that ends when told to; should it end otherwise, a panic included, the worker stops.
+    fn spawn_loop(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let ended = self.stop.clone().drop_guard();
+        self.loops.spawn(async move {
+            work.await;
+            drop(ended);
+        });
     }
 
     async fn work(mut self) {
@@ -136,8 +162,8 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             let (settled, settled_receiver) = mpsc::unbounded_channel();
             let concurrency = (self.worker.settings.concurrency)(*queue).max(1);
             let (jobs, jobs_receiver) = mpsc::channel(concurrency);
-            self.loops.spawn(lane.clone().read(jobs));
-            self.loops.spawn(lane.clone().keep());
+            self.spawn_loop(lane.clone().read(jobs, settled.clone()));
+            self.spawn_loop(lane.clone().keep());
             ackers.spawn(lane.clone().acknowledge(settled_receiver));
             let layer = SettleLayer {
                 pool: self.worker.pool.clone(),
@@ -149,10 +175,18 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             workers.push(self.run_lane(name, StreamBackend::new(jobs_receiver, layer), concurrency));
             lanes.push(lane);
         }
+        self.drain(join_all(workers).map(drop), ackers).await;
+        self.hand_back(&lanes).await;
+        tracing::info!(worker_id = %self.id, "the worker stopped");
+    }
+
+    /// Works until told to stop, lets what runs finish within the grace, and ends the loops: nothing is claimed, renewed
+    /// or sent after this.
+    async fn drain(&mut self, working: impl Future<Output = ()>, mut ackers: JoinSet<()>) {
         {
-            let mut working = Box::pin(join_all(workers));
+            let mut working = Box::pin(working);
             tokio::select! {
-                _ = &mut working => {}
+                () = &mut working => {}
                 () = self.stop.cancelled() => {
                     tracing::info!(grace = ?self.worker.settings.grace, "stopping: no more jobs are fetched");
                     if tokio::time::timeout(self.worker.settings.grace, working).await.is_err() {
@@ -161,13 +195,17 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 }
             }
         }
-        let flushed = tokio::time::timeout(FLUSH, async { while ackers.join_next().await.is_some() {} }).await;
-        if flushed.is_err() {
-            tracing::warn!("redis did not take the last acknowledgements; stale copies are dropped later");
+        let flushed = tokio::time::timeout(FLUSH, async {
+            while ackers.join_next().await.is_some() {}
+            self.drained.cancel();
+            while self.loops.join_next().await.is_some() {}
+        });
+        if flushed.await.is_err() {
+            tracing::warn!("a server did not take the last words; stale copies are dropped later");
         }
-        self.hand_back(&lanes).await;
+        self.drained.cancel();
+        ackers.shutdown().await;
         self.loops.shutdown().await;
-        tracing::info!(worker_id = %self.id, "the worker stopped");
     }
 
     fn lane(&self, name: &str) -> Lane {
@@ -183,6 +221,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             redis_was_emptied: self.redis_was_emptied.clone(),
             wake_dispatch: self.wake_dispatch.clone(),
             stop: self.stop.clone(),
+            drained: self.drained.clone(),
         }
     }
 
@@ -193,6 +232,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         concurrency: usize,
     ) -> impl Future<Output = Result<(), WorkerError>> + use<C> {
         let stopped = self.stop.clone().cancelled_owned().map(Ok::<(), WorkerError>);
+        let ended = self.stop.clone().drop_guard();
         let execution = Arc::new(Execution {
             registry: self.worker.registry.clone(),
             context: self.worker.context.clone(),
@@ -209,6 +249,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 async move { execution.run(claimed).await }
             })
             .run_until(stopped)
+            .inspect(move |_| drop(ended))
     }
 
     /// Gives everything still held back: to the ledger first, then as fresh copies to Redis.
@@ -216,10 +257,11 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let given_back = async {
             let mut connection = self.worker.pool.acquire().await?;
             jobs::hand_back(&mut connection, self.id).await?;
-            workers::remove_worker(&mut connection, self.id).await
+            workers::remove_worker(&mut connection, self.id).await?;
+            Ok::<_, sqlx::Error>(connection)
         };
-        match tokio::time::timeout(FLUSH, given_back).await {
-            Ok(Ok(())) => {}
+        let mut connection = match tokio::time::timeout(FLUSH, given_back).await {
+            Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "running jobs could not be handed back; they are rescued later");
                 return;
@@ -228,14 +270,15 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 tracing::warn!("postgres did not take the running jobs back; they are rescued later");
                 return;
             }
-        }
+        };
         let resent = async {
             let mut redis = self.worker.streams.connect().await?;
             let mut count = 0;
             for lane in lanes {
-                count += lane.hand_back(&mut redis).await?;
+                count += lane.hand_back(&mut redis, &mut connection).await?;
             }
-            Ok::<_, redis::RedisError>(count)
+            Intake::<C>::leave(&self.worker.streams, &mut redis, &self.id.to_string()).await?;
+            Ok::<_, KeepError>(count)
         };
         match tokio::time::timeout(FLUSH, resent).await {
             Ok(Ok(0)) => {}
@@ -274,12 +317,24 @@ impl<C: Clone + Send + Sync + 'static> Execution<C> {
     }
 }
 
-async fn heartbeat(pool: PgPool, id: WorkerId, name: String) {
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        let beat = async { workers::record_heartbeat(&mut *pool.acquire().await?, id, &name).await };
-        if let Err(error) = beat.await {
+/// Says that the worker lives, on a connection of its own: jobs that use up the pool must not make it look dead.
+async fn heartbeat(pool: PgPool, id: WorkerId, name: String, drained: CancellationToken) {
+    let mut reconnect = Reconnect::new();
+    while !drained.is_cancelled() {
+        let beats = async {
+            let mut connection = pool.acquire().await?;
+            loop {
+                workers::record_heartbeat(&mut connection, id, &name).await?;
+                reconnect = Reconnect::new();
+                tokio::time::sleep(HEARTBEAT).await;
+            }
+        };
+        let beats: Option<sqlx::Result<()>> = drained.run_until_cancelled(beats).await;
+        if let Some(Err(error)) = beats
+            && reconnect.is_first()
+        {
             tracing::warn!(%error, "the heartbeat was not recorded");
         }
+        drained.run_until_cancelled(reconnect.pause()).await;
     }
 }

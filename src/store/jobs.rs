@@ -211,7 +211,8 @@ pub async fn undo_dispatch(connection: &mut PgConnection, dispatched: &[Dispatch
 /// When the database fails.
 pub async fn seconds_until_due(connection: &mut PgConnection) -> sqlx::Result<Option<f64>> {
     sqlx::query_scalar!(
-        "SELECT greatest(extract(epoch FROM min(run_at) - clock_timestamp()), 0)::float8 FROM jobs WHERE state = 'scheduled'"
+        "SELECT greatest(extract(epoch FROM min(run_at) - clock_timestamp()), 0)::float8
+         FROM jobs WHERE state = 'scheduled' AND isfinite(run_at)"
     )
     .fetch_one(connection)
     .await
@@ -285,7 +286,7 @@ pub async fn finish(
     attempts: &[(JobId, i32, String)],
 ) -> sqlx::Result<u64> {
     let (ids, numbers) = unzip(attempts.iter().map(|(id, attempt, _)| (*id, *attempt)));
-    let messages: Vec<String> = attempts.iter().map(|(_, _, message)| message.clone()).collect();
+    let messages: Vec<String> = attempts.iter().map(|(_, _, message)| without_nul(message)).collect();
     let finished = sqlx::query!(
         "WITH finished AS (
              UPDATE jobs SET state = 'done', finished_at = now(), last_error = NULL
@@ -328,6 +329,7 @@ pub async fn fail(
     next: NextStep,
     message: &str,
 ) -> sqlx::Result<bool> {
+    let message = without_nul(message);
     let (state, delay_seconds, outcome, failures) = match next {
         NextStep::Retry(seconds) => ("scheduled", seconds, "failed", 1),
         NextStep::Snooze(seconds) => ("scheduled", seconds, "snoozed", 0),
@@ -357,13 +359,17 @@ pub async fn fail(
     Ok(recorded.rows_affected() == 1)
 }
 
-/// Records that the worker of these attempts vanished: each runs again at once, unless it is poison or spent.
-/// Returns how many were held by a dead worker.
+/// Records that the workers of these attempts vanished: each runs again at once, unless it is poison or spent. An
+/// attempt that another worker holds is left alone. Returns how many died.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record_worker_deaths(connection: &mut PgConnection, attempts: &[(JobId, i32)]) -> sqlx::Result<u64> {
-    let (ids, numbers) = unzip(attempts.iter().copied());
+pub async fn record_worker_deaths(
+    connection: &mut PgConnection,
+    attempts: &[(JobId, i32, WorkerId)],
+) -> sqlx::Result<u64> {
+    let (ids, numbers) = unzip(attempts.iter().map(|(id, attempt, _)| (*id, *attempt)));
+    let workers: Vec<uuid::Uuid> = attempts.iter().map(|(.., worker)| worker.0).collect();
     let recorded = sqlx::query!(
         "WITH lost AS (
              UPDATE jobs SET worker_deaths = worker_deaths + 1, failed_attempts = failed_attempts + 1, run_at = now(),
@@ -371,8 +377,9 @@ pub async fn record_worker_deaths(connection: &mut PgConnection, attempts: &[(Jo
                  state = CASE WHEN worker_deaths + 1 >= $3 OR failed_attempts + 1 >= max_attempts
                               THEN 'dead' ELSE 'scheduled' END,
                  finished_at = CASE WHEN worker_deaths + 1 >= $3 OR failed_attempts + 1 >= max_attempts THEN now() END
-             FROM unnest($1::uuid[], $2::integer[]) AS death (id, attempt)
+             FROM unnest($1::uuid[], $2::integer[], $4::uuid[]) AS death (id, attempt, worker_id)
              WHERE jobs.id = death.id AND jobs.attempt = death.attempt AND jobs.state = 'running'
+               AND jobs.worker_id = death.worker_id
              RETURNING jobs.id, jobs.attempt
          )
          UPDATE job_attempts SET finished_at = now(), outcome = 'worker_died', message = 'its worker died'
@@ -380,6 +387,7 @@ pub async fn record_worker_deaths(connection: &mut PgConnection, attempts: &[(Jo
         &ids,
         &numbers,
         MAX_WORKER_DEATHS,
+        &workers,
     )
     .execute(connection)
     .await?;
@@ -394,10 +402,10 @@ pub async fn attempts_of_lost_workers(
     connection: &mut PgConnection,
     unseen_seconds: f64,
     limit: i64,
-) -> sqlx::Result<Vec<(JobId, i32)>> {
+) -> sqlx::Result<Vec<(JobId, i32, WorkerId)>> {
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: JobId", attempt FROM jobs
-         WHERE state = 'running' AND checked_at < now() - make_interval(secs => $1)
+        r#"SELECT id AS "id: JobId", attempt, worker_id AS "worker_id!: WorkerId" FROM jobs
+         WHERE state = 'running' AND worker_id IS NOT NULL AND checked_at < now() - make_interval(secs => $1)
            AND NOT EXISTS (SELECT 1 FROM workers
                            WHERE workers.id = jobs.worker_id AND seen_at > now() - make_interval(secs => $1))
          LIMIT $2"#,
@@ -406,7 +414,7 @@ pub async fn attempts_of_lost_workers(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.attempt)).collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.attempt, row.worker_id)).collect())
 }
 
 /// Gives the unfinished attempts of a stopping worker back: claimable again under the same number.
@@ -471,6 +479,11 @@ pub async fn prune(connection: &mut PgConnection, age_days: i32, limit: i64) -> 
     .execute(connection)
     .await?;
     Ok(pruned.rows_affected())
+}
+
+/// Replaces the one character that Postgres does not take: an outcome must never wait for ever for its words.
+fn without_nul(message: &str) -> String {
+    message.replace('\0', "\u{fffd}")
 }
 
 fn unzip(attempts: impl Iterator<Item = (JobId, i32)>) -> (Vec<uuid::Uuid>, Vec<i32>) {

@@ -2,12 +2,15 @@
 //!
 //! The test connects as the application's role, so that it also proves the grants suffice.
 
+pub mod bench;
 pub mod business;
 pub mod customer;
 pub mod draft;
 pub mod fixture;
 pub mod import;
+pub mod proxy;
 pub mod redis;
+pub mod site;
 pub mod worker;
 
 use std::time::Duration;
@@ -22,6 +25,8 @@ use uuid::Uuid;
 const TEMPLATE: &str = "billrunner_template";
 /// What Postgres says while somebody is connected to the template: `object_in_use`.
 const TEMPLATE_IN_USE: &str = "55006";
+/// Two workers and the test beside them.
+const POOL: u32 = 16;
 const CLONE_ATTEMPTS: u32 = 200;
 const CLONE_RETRY_AFTER: Duration = Duration::from_millis(50);
 
@@ -42,13 +47,28 @@ impl TestDatabase {
         clone_template(&admin, &name).await?;
         let options = admin.clone().database(&name).options([("search_path", "billrunner,public")]);
         let pool = PgPoolOptions::new()
-            .max_connections(4)
+            .max_connections(POOL)
             .after_connect(|conn, _| {
                 Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(conn).await.map(|_| ()) })
             })
             .connect_with(options)
             .await?;
         Ok(Self { admin, name, pool })
+    }
+
+    /// Connects as the server's owner, for what the application may not do.
+    pub async fn connect_as_owner(&self) -> Result<PgConnection> {
+        let options = self.admin.clone().database(&self.name).options([("search_path", "billrunner,public")]);
+        Ok(options.connect().await?)
+    }
+
+    /// Ends every connection to this database, as a restart of the server does.
+    pub async fn end_connections(&self) -> Result<()> {
+        let mut owner = self.connect_as_owner().await?;
+        let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        sqlx::query(ended).execute(&mut owner).await?;
+        Ok(owner.close().await?)
     }
 }
 

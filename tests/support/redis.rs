@@ -1,11 +1,14 @@
-//! A Redis server of a test's own, for those that empty it.
+//! A Redis server of a test's own, for those that empty it, freeze it or take it away.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
 use anyhow::{Context, Result};
 use billrunner::queue::Streams;
 
-use super::worker::until;
+use super::{site::send_signal, worker::until};
 
 /// A server that lives as long as the value.
 pub struct TestRedis {
@@ -16,16 +19,8 @@ pub struct TestRedis {
 impl TestRedis {
     pub async fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("br-redis-").tempdir_in("/tmp")?;
-        let server = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
-            .arg(folder.path().join("s"))
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("redis-server does not start; run bin/setup")?;
-        let redis = Self { server, folder };
-        let streams = redis.streams()?;
-        until("redis to answer", || async { Ok(streams.ping().await.ok()) }).await?;
+        let redis = Self { server: spawn(folder.path())?, folder };
+        redis.answers().await?;
         Ok(redis)
     }
 
@@ -41,6 +36,44 @@ impl TestRedis {
     pub async fn flush_all(&self) -> Result<()> {
         Ok(redis::cmd("FLUSHALL").query_async(&mut self.streams()?.connect().await?).await?)
     }
+
+    /// Takes the server away.
+    pub fn kill(&mut self) -> Result<()> {
+        self.server.kill()?;
+        self.server.wait()?;
+        Ok(())
+    }
+
+    /// Brings an empty server back after [`TestRedis::kill`].
+    pub async fn restart(&mut self) -> Result<()> {
+        self.server = spawn(self.folder.path())?;
+        self.answers().await
+    }
+
+    /// Leaves every connection open and answers nothing.
+    pub fn freeze(&self) -> Result<()> {
+        send_signal("STOP", &self.server.id().to_string())
+    }
+
+    /// Goes on after [`TestRedis::freeze`].
+    pub fn thaw(&self) -> Result<()> {
+        send_signal("CONT", &self.server.id().to_string())
+    }
+
+    async fn answers(&self) -> Result<()> {
+        let streams = self.streams()?;
+        until("redis to answer", || async { Ok(streams.ping().await.ok()) }).await
+    }
+}
+
+fn spawn(folder: &Path) -> Result<Child> {
+    Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+        .arg(folder.join("s"))
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .spawn()
+        .context("redis-server does not start; run bin/setup")
 }
 
 impl Drop for TestRedis {

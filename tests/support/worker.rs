@@ -9,7 +9,7 @@ use billrunner::{
     domain::ids::JobId,
     jobs::registry,
     mail::{Mailer, sink::Sink},
-    queue::{Job, JobOptions, Registry, RequestId, Streams, Worker, WorkerSettings},
+    queue::{Job, JobOptions, Registry, RequestId, StoppedWorking, Streams, Worker, WorkerSettings},
     store::{
         job_list::{self, AttemptRow, JobRow},
         jobs,
@@ -45,7 +45,7 @@ pub fn settings() -> WorkerSettings {
 /// A worker that runs as long as the value.
 pub struct Running {
     stop: CancellationToken,
-    worker: Option<JoinHandle<sqlx::Result<()>>>,
+    worker: Option<JoinHandle<Result<(), StoppedWorking>>>,
 }
 
 impl Running {

@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     http::{self, DemoFiles, Web},
     mail::sink::Sink,
-    queue::Streams,
+    queue::{StoppedWorking, Streams},
     store::database,
 };
 
@@ -35,7 +35,7 @@ pub struct Stage {
     pub folder: PathBuf,
     /// Where the pages are.
     pub address: SocketAddr,
-    worker: JoinHandle<sqlx::Result<()>>,
+    worker: JoinHandle<Result<(), StoppedWorking>>,
     web: JoinHandle<std::io::Result<()>>,
     stop: CancellationToken,
     _sink: Sink,

@@ -1,0 +1,83 @@
+//! Redis emptied, killed, frozen; Postgres hanging up on everybody: all jobs are done, each effect is there once.
+
+use anyhow::Result;
+
+use crate::support::{
+    bench::{Bench, Does},
+    redis::TestRedis,
+    worker::{Running, settings, settled},
+};
+
+const JOBS: usize = 400;
+const DONE: &str = "SELECT count(*) FROM jobs WHERE state = 'done'";
+const EFFECTS: &str = "SELECT count(*) FROM suppressed_addresses";
+
+/// Hundreds of jobs and two workers that are at them.
+struct Work {
+    bench: Bench,
+    redis: TestRedis,
+    workers: (Running, Running),
+}
+
+impl Work {
+    /// Returns once some jobs are done and most are not.
+    async fn in_the_middle() -> Result<Self> {
+        let redis = TestRedis::start().await?;
+        let bench = Bench::on(redis.streams()?).await?;
+        bench.hand_in_many(JOBS, Does::Work).await?;
+        let workers = (bench.start_worker(settings()), bench.start_worker(settings()));
+        bench.until_count("the middle", DONE, 20).await?;
+        assert!(bench.count(DONE).await? < i64::try_from(JOBS)?, "the middle was missed");
+        Ok(Self { bench, redis, workers })
+    }
+
+    async fn check(self, expected: usize) -> Result<()> {
+        settled(self.bench.pool()).await?;
+        let expected = i64::try_from(expected)?;
+        assert_eq!((self.bench.count(DONE).await?, self.bench.count(EFFECTS).await?), (expected, expected));
+        self.workers.0.stop().await?;
+        self.workers.1.stop().await
+    }
+}
+
+#[tokio::test]
+async fn a_redis_emptied_in_the_middle_loses_and_repeats_nothing() -> Result<()> {
+    let work = Work::in_the_middle().await?;
+    work.redis.flush_all().await?;
+    work.check(JOBS).await
+}
+
+#[tokio::test]
+async fn a_redis_killed_in_the_middle_and_started_empty_loses_and_repeats_nothing() -> Result<()> {
+    let mut work = Work::in_the_middle().await?;
+    work.redis.kill()?;
+    work.bench.hand_in_many(50, Does::Work).await?;
+    work.redis.restart().await?;
+    work.check(JOBS + 50).await
+}
+
+#[tokio::test]
+async fn a_redis_frozen_in_the_middle_loses_and_repeats_nothing() -> Result<()> {
+    let work = Work::in_the_middle().await?;
+    work.redis.freeze()?;
+    work.bench.hand_in("one more", Does::Work, 0).await?;
+    work.bench
+        .until_count(
+            "a dispatch under way",
+            "SELECT count(*) FROM jobs WHERE external_id = 'one more' AND attempt = 1",
+            1,
+        )
+        .await?;
+    work.redis.thaw()?;
+    work.check(JOBS + 1).await
+}
+
+#[tokio::test]
+async fn a_postgres_that_hangs_up_in_the_middle_loses_and_repeats_nothing() -> Result<()> {
+    let work = Work::in_the_middle().await?;
+    // Twice: a job that is cut off both times has one of its three attempts left.
+    for _ in 0..2 {
+        work.bench.database.end_connections().await?;
+    }
+    work.check(JOBS).await
+}

@@ -1,0 +1,199 @@
+//! Real worker processes: killed, they are rescued; told to stop, they end in time whatever else is away.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use billrunner::{
+    domain::ids::{JobId, WorkerId},
+    jobs::registry,
+    queue::{JobOptions, RequestId},
+    store::jobs,
+};
+use sqlx::{Connection, PgConnection};
+
+use crate::support::{
+    business::database_url,
+    proxy::Proxy,
+    site::Site,
+    worker::{settled, until, wait_for},
+};
+
+/// Lease of a worker that must be rescued soon, and of one that never is.
+const SHORT: &str = "1";
+const LONG: &str = "3600";
+/// Lease and a third of it, and time for a busy machine.
+const RESCUED_WITHIN: Duration = Duration::from_secs(5);
+/// Grace and the few seconds that are spent on saying goodbye to servers that do not answer.
+const STOPPED_WITHIN: Duration = Duration::from_secs(12);
+
+/// Holds every generation up until it is dropped: they all write invoices.
+struct Barrier(PgConnection);
+
+impl Barrier {
+    async fn raise(site: &Site) -> Result<Self> {
+        let mut owner = site.database.connect_as_owner().await?;
+        sqlx::query("BEGIN").execute(&mut owner).await?;
+        sqlx::query("LOCK TABLE invoices IN ACCESS EXCLUSIVE MODE").execute(&mut owner).await?;
+        Ok(Self(owner))
+    }
+
+    async fn lift(self) -> Result<()> {
+        Ok(self.0.close().await?)
+    }
+}
+
+async fn hand_in_generation(site: &Site, customer: usize) -> Result<JobId> {
+    let request = RequestId::new("test", format!("generate {customer}"));
+    let new = registry().prepare(&site.business.generate(customer), request, "tester", JobOptions::default())?;
+    let mut transaction = site.pool().begin().await?;
+    let accepted = jobs::accept(&mut transaction, &new).await?;
+    jobs::notify_dispatchers(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(accepted.id())
+}
+
+/// Waits until a job runs, and returns which worker has it.
+async fn runs(site: &Site, id: JobId) -> Result<WorkerId> {
+    until("the job to run", || async {
+        let query = sqlx::query_scalar("SELECT worker_id FROM jobs WHERE id = $1 AND state = 'running'");
+        Ok(query.bind(id).fetch_optional(site.pool()).await?)
+    })
+    .await
+}
+
+async fn deaths(site: &Site, id: JobId, least: i64) -> Result<()> {
+    until("the worker's death to be noticed", || async {
+        let query =
+            sqlx::query_scalar("SELECT count(*) FROM job_attempts WHERE job_id = $1 AND outcome = 'worker_died'");
+        let seen: i64 = query.bind(id).fetch_one(site.pool()).await?;
+        Ok((seen >= least).then_some(()))
+    })
+    .await
+}
+
+async fn outcomes(site: &Site, id: JobId) -> Result<(String, i32, Vec<String>)> {
+    let (job, attempts) = wait_for(site.pool(), id).await?;
+    let outcomes = attempts.into_iter().filter_map(|attempt| attempt.outcome).collect();
+    Ok((job.state, job.failed_attempts, outcomes))
+}
+
+#[tokio::test]
+async fn a_killed_workers_jobs_are_rescued_within_a_lease_and_a_keepers_period() -> Result<()> {
+    let site = Site::build(1).await?;
+    let barrier = Barrier::raise(&site).await?;
+    let doomed = site.start_worker().await?;
+    let id = hand_in_generation(&site, 0).await?;
+    runs(&site, id).await?;
+    let _other = site.start_worker().await?;
+    until("the other worker", || async {
+        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM workers").fetch_one(site.pool()).await?;
+        Ok((seen == 2).then_some(()))
+    })
+    .await?;
+    doomed.kill().await?;
+    let killed_at = Instant::now();
+    deaths(&site, id, 1).await?;
+    let rescued_after = killed_at.elapsed();
+    println!("rescued {rescued_after:?} after the kill");
+    assert!(rescued_after < RESCUED_WITHIN, "rescued only after {rescued_after:?}");
+    barrier.lift().await?;
+    assert_eq!(outcomes(&site, id).await?, ("done".to_owned(), 1, vec!["worker_died".to_owned(), "done".to_owned()]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_kills_three_workers_runs_no_more() -> Result<()> {
+    let site = Site::build(1).await?;
+    let barrier = Barrier::raise(&site).await?;
+    let id = hand_in_generation(&site, 0).await?;
+    for death in 0..3 {
+        let doomed = site.start_worker().await?;
+        // The death before this one was noticed by the worker that now has the job.
+        deaths(&site, id, death).await?;
+        runs(&site, id).await?;
+        doomed.kill().await?;
+    }
+    let _last = site.start_worker().await?;
+    assert_eq!(outcomes(&site, id).await?, ("dead".to_owned(), 3, vec!["worker_died".to_owned(); 3]));
+    barrier.lift().await
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_hands_back_what_does_not_finish() -> Result<()> {
+    let site = Site::build(2).await?;
+    let barrier = Barrier::raise(&site).await?;
+    let url = database_url(site.pool()).await?;
+    let worker = site.start_worker_with(LONG, "200ms", &url)?;
+    let ids = [hand_in_generation(&site, 0).await?, hand_in_generation(&site, 1).await?];
+    let first_holder = runs(&site, ids[0]).await?;
+    runs(&site, ids[1]).await?;
+    assert_eq!(worker.terminate().await?.code(), Some(0));
+    let _other = site.start_worker_with(LONG, "200ms", &url)?;
+    for id in ids {
+        assert_ne!(runs(&site, id).await?, first_holder);
+    }
+    barrier.lift().await?;
+    for id in ids {
+        assert_eq!(outcomes(&site, id).await?, ("done".to_owned(), 0, vec!["done".to_owned()]));
+    }
+    settled(site.pool()).await
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_finishes_what_it_can() -> Result<()> {
+    let site = Site::build(1).await?;
+    let barrier = Barrier::raise(&site).await?;
+    let worker = site.start_worker_with(SHORT, "40s", &database_url(site.pool()).await?)?;
+    let id = hand_in_generation(&site, 0).await?;
+    let holder = runs(&site, id).await?;
+    let stopping = tokio::spawn(worker.terminate());
+    barrier.lift().await?;
+    assert_eq!(stopping.await??.code(), Some(0));
+    assert_eq!(outcomes(&site, id).await?, ("done".to_owned(), 0, vec!["done".to_owned()]));
+    let (_, attempts) = wait_for(site.pool(), id).await?;
+    assert_eq!(attempts[0].worker_id, holder);
+    Ok(())
+}
+
+/// Starts a worker that holds a job, takes a server away, and tells it to stop.
+async fn stop_without(take_away: impl FnOnce(&mut Site, &Proxy) -> Result<()>) -> Result<()> {
+    let mut site = Site::build(1).await?;
+    let barrier = Barrier::raise(&site).await?;
+    let proxy = Proxy::to(&database_url(site.pool()).await?)?;
+    let worker = site.start_worker_with(SHORT, "1s", proxy.url())?;
+    runs(&site, hand_in_generation(&site, 0).await?).await?;
+    take_away(&mut site, &proxy)?;
+    let told_at = Instant::now();
+    assert_eq!(worker.terminate().await?.code(), Some(0));
+    let stopped_after = told_at.elapsed();
+    assert!(stopped_after < STOPPED_WITHIN, "stopped only after {stopped_after:?}");
+    barrier.lift().await
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_ends_in_time_without_redis() -> Result<()> {
+    stop_without(|site, _| site.redis.kill()).await
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_ends_in_time_with_a_redis_that_does_not_answer() -> Result<()> {
+    stop_without(|site, _| site.redis.freeze()).await
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_ends_in_time_with_a_postgres_that_does_not_answer() -> Result<()> {
+    stop_without(|_, proxy| {
+        proxy.fall_silent();
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_worker_told_to_stop_ends_in_time_when_nobody_answers() -> Result<()> {
+    stop_without(|site, proxy| {
+        proxy.fall_silent();
+        site.redis.kill()
+    })
+    .await
+}

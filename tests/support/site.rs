@@ -1,0 +1,94 @@
+//! A business served by real worker processes: its database, a Redis of its own, a mail server, a folder of objects.
+
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+use billrunner::mail::sink::Sink;
+use sqlx::PgPool;
+use tokio::process::{Child, Command};
+
+use super::{
+    TestDatabase,
+    business::{Business, database_url},
+    redis::TestRedis,
+    worker::DEADLINE,
+};
+
+/// A business whose work is to be done by worker processes.
+pub struct Site {
+    pub database: TestDatabase,
+    pub business: Business,
+    pub redis: TestRedis,
+    pub sink: Sink,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub async fn build(customers: usize) -> Result<Self> {
+        let database = TestDatabase::new().await?;
+        let business = Business::open(&database.pool, customers).await?;
+        Ok(Self {
+            business,
+            redis: TestRedis::start().await?,
+            sink: Sink::start(None).await?,
+            folder: tempfile::tempdir()?,
+            database,
+        })
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.database.pool
+    }
+
+    /// Starts a worker that is quick to rescue and to retry.
+    pub async fn start_worker(&self) -> Result<Process> {
+        self.start_worker_with("1", "10s", &database_url(self.pool()).await?)
+    }
+
+    pub fn start_worker_with(&self, lease_secs: &str, grace: &str, database_url: &str) -> Result<Process> {
+        let child = Command::new(env!("CARGO_BIN_EXE_billrunner"))
+            .args(["worker", "--grace", grace])
+            .env("DATABASE_URL", database_url)
+            .env("REDIS_URL", self.redis.url())
+            .env("SMTP_URL", self.sink.url())
+            .env("BILLRUNNER_OBJECT_STORE", format!("file://{}", self.folder.path().display()))
+            .env("BILLRUNNER_LEASE_SECS", lease_secs)
+            .env("BILLRUNNER_RETRY_BASE_MS", "20")
+            .env("BILLRUNNER_DATABASE_CONNECTIONS", "10")
+            .env("BILLRUNNER_LOG", "error")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("the worker does not start")?;
+        Ok(Process(child))
+    }
+}
+
+/// A worker process that is killed with the value.
+pub struct Process(Child);
+
+impl Process {
+    /// Ends it as a power cut would.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.0.kill().await?)
+    }
+
+    /// Returns its id.
+    pub fn id(&self) -> Result<String> {
+        Ok(self.0.id().context("the worker ended by itself")?.to_string())
+    }
+
+    /// Asks it to stop, as a deployment does, and waits for its end.
+    pub async fn terminate(mut self) -> Result<ExitStatus> {
+        send_signal("TERM", &self.id()?)?;
+        let ended = tokio::time::timeout(DEADLINE, self.0.wait()).await;
+        ended.context("waited in vain for the worker process to end")?.map_err(Into::into)
+    }
+}
+
+/// Sends a signal to a process that the test started.
+pub fn send_signal(name: &str, process_id: &str) -> Result<()> {
+    let sent = std::process::Command::new("kill").args([&format!("-{name}"), process_id]).status()?;
+    anyhow::ensure!(sent.success(), "process {process_id} took no {name}");
+    Ok(())
+}
