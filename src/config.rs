@@ -66,6 +66,9 @@ pub const VARIABLES: [Variable; 17] = [
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
 ];
 
+/// A worker's heartbeat and its ear for notifications each keep a connection; jobs need the others.
+const MIN_DATABASE_CONNECTIONS: u32 = 4;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -210,6 +213,11 @@ impl Config {
             log_filter: reader.parse("BILLRUNNER_LOG", String::new()),
             log_format: reader.parse("BILLRUNNER_LOG_FORMAT", LogFormat::Auto),
         };
+        if config.database_connections < MIN_DATABASE_CONNECTIONS {
+            problems.push(format!(
+                "BILLRUNNER_DATABASE_CONNECTIONS must be {MIN_DATABASE_CONNECTIONS} or more: a worker keeps two of them to itself"
+            ));
+        }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
     }
 
