@@ -37,6 +37,9 @@ pub async fn take_step(
     cause: &Cause,
     now: DateTime<Utc>,
 ) -> Result<i64, StepError> {
+    // The chain before the number: a generation that opens what it made holds the chain already, and two that took
+    // both the other way round would wait for each other.
+    let chain = lock_chain(connection, state.key.reseller_id).await?;
     let issue = match step.event {
         EventName::Opened => Some(next_number(connection, state, now.date_naive()).await?),
         EventName::Generated | EventName::Reopened | EventName::Closed | EventName::Voided | EventName::Discarded => {
@@ -71,7 +74,7 @@ pub async fn take_step(
     state.status = step.to;
     state.version += 1;
     let change = (Some(step.from), step.to);
-    Ok(append_event(connection, state, step.event, change, cause, now).await?)
+    Ok(append(connection, chain, state, Happening { name: step.event, change, cause, occurred_at: now }).await?)
 }
 
 /// Takes the next number of the invoice's series. The row stays locked until the transaction ends, so that a number
@@ -104,11 +107,22 @@ pub async fn append_event(
     connection: &mut PgConnection,
     state: &InvoiceState,
     name: EventName,
-    (from_status, to_status): (Option<InvoiceStatus>, InvoiceStatus),
+    change: (Option<InvoiceStatus>, InvoiceStatus),
     cause: &Cause,
     occurred_at: DateTime<Utc>,
 ) -> sqlx::Result<i64> {
-    let reseller_id = state.key.reseller_id;
+    let chain = lock_chain(connection, state.key.reseller_id).await?;
+    append(connection, chain, state, Happening { name, change, cause, occurred_at }).await
+}
+
+/// Where a reseller's chain ends.
+struct ChainEnd {
+    next_sequence: i64,
+    last_hash: Vec<u8>,
+}
+
+/// Locks a reseller's chain until the transaction ends and returns where it ends.
+async fn lock_chain(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
     sqlx::query!(
         "INSERT INTO event_chains (reseller_id, next_sequence, last_hash) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
         reseller_id.0,
@@ -116,22 +130,41 @@ pub async fn append_event(
     )
     .execute(&mut *connection)
     .await?;
-    let chain = sqlx::query!(
+    sqlx::query_as!(
+        ChainEnd,
         "SELECT next_sequence, last_hash FROM event_chains WHERE reseller_id = $1 FOR UPDATE",
         reseller_id.0,
     )
-    .fetch_one(&mut *connection)
-    .await?;
+    .fetch_one(connection)
+    .await
+}
+
+/// What an event says besides which invoice it is of.
+struct Happening<'a> {
+    name: EventName,
+    change: (Option<InvoiceStatus>, InvoiceStatus),
+    cause: &'a Cause,
+    occurred_at: DateTime<Utc>,
+}
+
+async fn append(
+    connection: &mut PgConnection,
+    chain: ChainEnd,
+    state: &InvoiceState,
+    happening: Happening<'_>,
+) -> sqlx::Result<i64> {
+    let reseller_id = state.key.reseller_id;
+    let (from_status, to_status) = happening.change;
     let event = Event {
         reseller_id,
         sequence: chain.next_sequence,
         invoice_id: state.id,
         invoice_version: state.version,
-        name,
+        name: happening.name,
         from_status,
         to_status,
-        cause,
-        occurred_at,
+        cause: happening.cause,
+        occurred_at: happening.occurred_at,
     };
     let hash = event.hash(&chain.last_hash);
     insert_event(connection, &event, &chain.last_hash, &hash).await?;
