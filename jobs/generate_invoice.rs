@@ -28,8 +28,10 @@ use crate::{
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
         charge_sums::{self, ChargeSource, ProviderPeriod},
-        directory, invoice_status,
-        invoices::{self, InvoiceKey, InvoiceState, NewDraft},
+        directory,
+        drafts::{self, NewDraft},
+        invoice_status,
+        invoices::{self, InvoiceKey, InvoiceState},
         reconciliation::{self, ReconcileError},
     },
 };
@@ -171,7 +173,7 @@ pub(super) async fn generate(
         replaces,
         created_at: now,
     };
-    invoices::insert_draft(connection, &draft).await?;
+    drafts::insert_draft(connection, &draft).await?;
     let state = invoices::lock(connection, key.reseller_id, draft.id).await?.ok_or(sqlx::Error::RowNotFound)?;
     let change = (None, InvoiceStatus::Draft);
     invoice_status::append_event(connection, &state, EventName::Generated, change, cause, now).await?;
