@@ -99,6 +99,36 @@ fn kind_of(text: &str) -> InvoiceKind {
     if text == InvoiceKind::CreditNote.as_str() { InvoiceKind::CreditNote } else { InvoiceKind::Invoice }
 }
 
+/// Returns what makes an invoice unique, which never changes; `None` when it does not exist.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_key(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+) -> sqlx::Result<Option<InvoiceKey>> {
+    let row = sqlx::query!(
+        r#"SELECT customer_id AS "customer_id: CustomerId", provider, billing_period_start, billing_period_end, currency
+           FROM invoices WHERE reseller_id = $1 AND id = $2"#,
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        Ok(InvoiceKey {
+            reseller_id,
+            customer_id: row.customer_id,
+            provider: row.provider,
+            billing_period: BillingPeriod::new(row.billing_period_start, row.billing_period_end)
+                .corrupt("invoices.billing_period_start")?,
+            currency: row.currency.parse().corrupt("invoices.currency")?,
+        })
+    })
+    .transpose()
+}
+
 /// Locks an invoice and returns where it stands; `None` when it does not exist.
 ///
 /// # Errors
