@@ -4,6 +4,7 @@
 
 pub mod business;
 pub mod customer;
+pub mod desk;
 pub mod draft;
 pub mod fixture;
 pub mod import;
@@ -24,6 +25,16 @@ const TEMPLATE: &str = "billrunner_template";
 const TEMPLATE_IN_USE: &str = "55006";
 const CLONE_ATTEMPTS: u32 = 200;
 const CLONE_RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Two workers and the test beside them.
+const POOL: u32 = 16;
+/// Where a test's database says that jobs have ended.
+pub const JOB_ENDED: &str = "job_ended";
+/// Has it say so, for tests wait for what they wait for, not for a while. Saying it once a statement is enough.
+const SAY_WHEN_JOBS_END: &str = "
+    CREATE FUNCTION say_that_jobs_ended() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NOTIFY job_ended; RETURN NULL; END $$;
+    CREATE TRIGGER say_that_jobs_ended AFTER UPDATE OF finished_at ON jobs
+        FOR EACH STATEMENT EXECUTE FUNCTION say_that_jobs_ended();";
 
 /// A database that lives as long as the value.
 pub struct TestDatabase {
@@ -41,14 +52,23 @@ impl TestDatabase {
         let name = format!("t_{}", Uuid::now_v7().simple());
         clone_template(&admin, &name).await?;
         let options = admin.clone().database(&name).options([("search_path", "billrunner,public")]);
+        let mut owner = options.connect().await?;
+        sqlx::raw_sql(SAY_WHEN_JOBS_END).execute(&mut owner).await?;
+        owner.close().await?;
         let pool = PgPoolOptions::new()
-            .max_connections(4)
+            .max_connections(POOL)
             .after_connect(|conn, _| {
                 Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(conn).await.map(|_| ()) })
             })
             .connect_with(options)
             .await?;
         Ok(Self { admin, name, pool })
+    }
+
+    /// Connects as the server's owner, for what the application may not do.
+    pub async fn connect_as_owner(&self) -> Result<PgConnection> {
+        let options = self.admin.clone().database(&self.name).options([("search_path", "billrunner,public")]);
+        Ok(options.connect().await?)
     }
 }
 
