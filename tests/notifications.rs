@@ -232,6 +232,9 @@ async fn closing_before_the_first_mail_is_out_still_tells_of_both() -> Result<()
         assert_eq!(desk.told(desk.id(customer).await?).await?, ["opened", "closed"]);
     }
     assert_eq!(desk.office.sink.received().len(), 10);
+    let sql = "SELECT count(*) FROM job_attempts WHERE outcome = 'snoozed'";
+    let late: i64 = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
+    assert_eq!(late, 0, "no mail waits for the documents of a later version");
     desk.close().await
 }
 
