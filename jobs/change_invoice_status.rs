@@ -21,7 +21,7 @@ use crate::{
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
-        directory,
+        directory, drafts,
         invoice_status::{self, StepError},
         invoices::{self, InvoiceState},
         notifications::{self, NewNotification},
@@ -183,7 +183,7 @@ async fn prepare(effects: &mut Effects, state: &InvoiceState, step: Step, force:
             }
             reconcile(connection, key).await
         }
-        EventName::Discarded => Ok(invoices::delete_content(connection, state.key.reseller_id, state.id).await?),
+        EventName::Discarded => Ok(drafts::delete_content(connection, state.key.reseller_id, state.id).await?),
         EventName::Generated | EventName::Reopened | EventName::Closed | EventName::Voided => Ok(()),
     }
 }

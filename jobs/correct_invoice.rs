@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     InitialStatus,
     change_invoice_status::{Change, change},
-    generate_invoice::generate,
+    generate_invoice::{generate, hold_inputs},
 };
 use crate::{
     context::Context,
@@ -56,7 +56,11 @@ impl Job for CorrectInvoice {
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         let mut effects = attempt.begin().await?;
-        let Some(mut old) = invoices::lock(effects.connection(), self.reseller_id, self.invoice_id).await? else {
+        let connection = effects.connection();
+        if let Some(key) = invoices::find_key(connection, self.reseller_id, self.invoice_id).await? {
+            hold_inputs(connection, &key).await?;
+        }
+        let Some(mut old) = invoices::lock(connection, self.reseller_id, self.invoice_id).await? else {
             tracing::warn!(invoice_id = %self.invoice_id, "the invoice does not exist");
             return Ok(attempt.complete_without_effects(format!("invoice {} does not exist", self.invoice_id)));
         };

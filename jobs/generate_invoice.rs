@@ -28,8 +28,10 @@ use crate::{
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
         charge_sums::{self, ChargeSource, ProviderPeriod},
-        directory, invoice_status,
-        invoices::{self, InvoiceKey, InvoiceState, NewDraft},
+        directory,
+        drafts::{self, NewDraft},
+        invoice_status,
+        invoices::{self, InvoiceKey, InvoiceState},
         reconciliation::{self, ReconcileError},
     },
 };
@@ -108,8 +110,7 @@ impl Job for GenerateInvoice {
         let key = self.key();
         let cause = attempt.cause(None);
         let mut effects = attempt.begin().await?;
-        // The month before the invoice, as an import does: the other way round the two could wait for each other.
-        charge_sums::hold_charges(effects.connection(), period(&key)).await?;
+        hold_inputs(effects.connection(), &key).await?;
         if let Some(mut existing) = invoices::lock_live(effects.connection(), &key).await? {
             if !(self.replace && existing.status == InvoiceStatus::Draft) {
                 let InvoiceState { document_id, status, .. } = existing;
@@ -140,7 +141,16 @@ impl GenerateInvoice {
     }
 }
 
-/// Writes a draft for a key and checks that every cent of its charge files is accounted for.
+/// Keeps what a draft is made of from changing until the transaction ends.
+///
+/// Called before any invoice is locked, as those who change the inputs lock the drafts last: the other way round the two
+/// could wait for each other.
+pub(super) async fn hold_inputs(connection: &mut PgConnection, key: &InvoiceKey) -> Result<(), JobError> {
+    directory::hold_terms(connection, key.reseller_id).await?;
+    Ok(charge_sums::hold_charges(connection, period(key)).await?)
+}
+
+/// Writes a draft for a key and checks that every cent of its charge files is accounted for. The inputs are held.
 pub(super) async fn generate(
     effects: &mut Effects,
     context: &Context,
@@ -150,7 +160,6 @@ pub(super) async fn generate(
 ) -> Result<InvoiceState, JobError> {
     let profile = providers::find(&key.provider).map_err(JobError::permanent)?;
     let connection = effects.connection();
-    charge_sums::hold_charges(connection, period(key)).await?;
     let parties = directory::parties(connection, key.reseller_id, key.customer_id)
         .await?
         .ok_or(Refused::UnknownCustomer(key.customer_id, key.reseller_id))?;
@@ -171,7 +180,7 @@ pub(super) async fn generate(
         replaces,
         created_at: now,
     };
-    invoices::insert_draft(connection, &draft).await?;
+    drafts::insert_draft(connection, &draft).await?;
     let state = invoices::lock(connection, key.reseller_id, draft.id).await?.ok_or(sqlx::Error::RowNotFound)?;
     let change = (None, InvoiceStatus::Draft);
     invoice_status::append_event(connection, &state, EventName::Generated, change, cause, now).await?;

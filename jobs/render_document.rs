@@ -97,6 +97,9 @@ impl Job for RenderDocument {
         let document = self.render(&context, &invoice, model).await?;
 
         let mut effects = attempt.begin().await?;
+        // Before a row refers to it: the other way round this and a status change would wait for each other. And of two
+        // renderings that end together the later one sees the earlier.
+        invoices::lock(effects.connection(), self.reseller_id, self.invoice_id).await?;
         document_rows::record(effects.connection(), &document).await?;
         self.release_mails(&mut effects, &document.language).await?;
         effects.complete(format!("{} of {} bytes", document.file_name, document.size_bytes)).await
@@ -187,11 +190,8 @@ impl RenderDocument {
     }
 
     /// Sends the queued mails about this version and those before it, once all they attach exists.
-    ///
-    /// The invoice stays locked, so that of two renderings that end together the later one sees the earlier.
     async fn release_mails(&self, effects: &mut Effects, language: &str) -> Result<(), JobError> {
         let connection = effects.connection();
-        invoices::lock(connection, self.reseller_id, self.invoice_id).await?;
         let rendered =
             document_rows::of_version(connection, self.reseller_id, self.invoice_id, self.version, language).await?;
         if !ATTACHED.iter().all(|kind| rendered.iter().any(|document| document.kind == *kind)) {

@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// How long to wait for documents that are being rendered for a newer version.
+/// How long to wait for documents that went missing: a mail is asked for once they are rendered.
 const DOCUMENTS_LATER: Duration = Duration::from_secs(30);
 
 /// Names the notification.
@@ -165,12 +165,14 @@ impl SendNotification {
         notification: &StoredNotification,
         invoice: &Invoice,
     ) -> Result<Vec<Attachment>, JobError> {
-        let (id, version, language) = (invoice.id, invoice.version, &notification.language);
-        let rendered = documents::of_version(connection, self.reseller_id, id, version, language).await?;
+        // Those of the event's version will do while those of a later one are being rendered: only a void invoice looks
+        // different, and of that no earlier event is told.
+        let (id, version, language) = (invoice.id, notification.invoice_version, &notification.language);
+        let rendered = documents::since_version(connection, self.reseller_id, id, version, language).await?;
         let mut attachments = Vec::with_capacity(ATTACHED.len());
         for kind in ATTACHED {
             let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
-                let reason = format!("{kind} of {} at version {version} is not rendered", invoice.document_id);
+                let reason = format!("{kind} of {} since version {version} is not rendered", invoice.document_id);
                 return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
             };
             attachments.push(attachment(context, document).await?);

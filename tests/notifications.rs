@@ -14,40 +14,14 @@ use billrunner::{
 use mail_parser::{MessageParser, MimeHeaders};
 use sha2::{Digest, Sha256};
 
-use crate::support::{TestDatabase, business::Business, worker::Office};
+use crate::support::desk::Desk;
 
-struct Desk {
-    office: Office,
-    business: Business,
-    _database: TestDatabase,
-}
+/// What a request may say about telling the customer.
+const ASKED: [Option<bool>; 3] = [None, Some(true), Some(false)];
 
 impl Desk {
-    /// Opens a business whose month is closed and whose drafts exist.
-    async fn open(customers: usize) -> Result<Self> {
-        let database = TestDatabase::new().await?;
-        let office = Office::open(&database.pool).await?;
-        let business = Business::open(&database.pool, customers).await?;
-        office.done(&business.bill_run(InitialStatus::Draft, None)).await?;
-        office.settled().await?;
-        Ok(Self { office, business, _database: database })
-    }
-
-    async fn invoice(&self, customer: usize) -> Result<InvoiceId> {
-        let sql = "SELECT id FROM invoices WHERE customer_id = $1 AND status NOT IN ('void', 'discarded')";
-        Ok(sqlx::query_scalar(sql).bind(self.business.customers[customer]).fetch_one(&self.office.pool).await?)
-    }
-
     async fn change(&self, customer: usize, to: InvoiceStatus, notify: Option<bool>) -> Result<()> {
-        let change = ChangeInvoiceStatus {
-            reseller_id: self.business.reseller_id,
-            invoice_id: self.invoice(customer).await?,
-            to,
-            version: None,
-            reason: Some("a mistake".to_owned()),
-            notify,
-            force: false,
-        };
+        let change = ChangeInvoiceStatus { notify, ..self.to(self.id(customer).await?, to) };
         self.office.done(&change).await?;
         self.office.settled().await
     }
@@ -58,46 +32,103 @@ impl Desk {
         Ok(sqlx::query_as(sql).fetch_all(&self.office.pool).await?)
     }
 
-    async fn execute(&self, sql: &'static str) -> Result<()> {
-        sqlx::query(sql).execute(&self.office.pool).await?;
-        Ok(())
+    /// Returns the events an invoice's customer was told of, oldest first.
+    async fn told(&self, id: InvoiceId) -> Result<Vec<String>> {
+        let sql = "SELECT name FROM notifications JOIN invoice_events ON sequence = event_sequence
+                   WHERE notifications.invoice_id = $1 AND state = 'sent' ORDER BY sequence";
+        Ok(sqlx::query_scalar(sql).bind(id).fetch_all(&self.office.pool).await?)
+    }
+
+    async fn send(&self, notification_id: NotificationId) -> Result<String> {
+        self.office.done(&SendNotification { reseller_id: self.business.reseller_id, notification_id }).await
     }
 }
 
+/// Costs of six customers: the first three owe something, the others nothing.
+const COSTS: [&str; 6] = ["10", "20", "30", "0", "0", "0"];
+
 #[tokio::test]
-async fn each_path_has_its_default_and_obeys_who_asks() -> Result<()> {
-    let desk = Desk::open(6).await?;
-    let asked = [None, Some(true), Some(false)];
-    for (customer, (notify, told)) in asked.into_iter().zip([1, 1, 0]).enumerate() {
-        let before = desk.office.sink.received().len();
-        desk.change(customer, InvoiceStatus::Open, notify).await?;
-        assert_eq!(desk.office.sink.received().len() - before, told, "an existing invoice, asked {notify:?}");
+async fn a_change_of_an_existing_invoice_is_told_unless_it_is_of_nothing_or_one_asks_not_to() -> Result<()> {
+    let desk = Desk::with_costs(&COSTS).await?;
+    desk.close_month().await?;
+    let steps = [
+        (InvoiceStatus::Open, "opened"),
+        (InvoiceStatus::Closed, "closed"),
+        (InvoiceStatus::Open, "reopened"),
+        (InvoiceStatus::Void, "voided"),
+    ];
+    let asked = ASKED.into_iter().zip([true, true, false]).chain(ASKED.into_iter().zip([false, true, false]));
+    for (customer, (notify, is_told)) in asked.enumerate() {
+        let id = desk.id(customer).await?;
+        for (to, _) in steps {
+            desk.change(customer, to, notify).await?;
+        }
+        let expected: Vec<&str> = steps.iter().filter(|_| is_told).map(|(_, event)| *event).collect();
+        assert_eq!(desk.told(id).await?, expected, "customer {customer}, asked {notify:?}");
     }
-    for (customer, (notify, told)) in (3..6).zip(asked.into_iter().zip([0, 1, 0])) {
-        let before = desk.office.sink.received().len();
+    assert_eq!(desk.office.sink.received().len(), 3 * steps.len());
+    desk.close().await
+}
+
+#[tokio::test]
+async fn an_opening_with_the_generation_is_told_only_on_request() -> Result<()> {
+    let desk = Desk::with_costs(&COSTS).await?;
+    desk.close_month().await?;
+    let asked = ASKED.into_iter().chain(ASKED);
+    for (customer, notify) in asked.enumerate() {
         let generate =
             GenerateInvoice { status: InitialStatus::Open, notify, replace: true, ..desk.business.generate(customer) };
         desk.office.done(&generate).await?;
         desk.office.settled().await?;
-        assert_eq!(desk.office.sink.received().len() - before, told, "with the generation, asked {notify:?}");
+        let expected: &[&str] = if notify == Some(true) { &["opened"] } else { &[] };
+        assert_eq!(desk.told(desk.id(customer).await?).await?, expected, "customer {customer}, asked {notify:?}");
     }
-    desk.office.close().await
+    desk.close().await
 }
 
 #[tokio::test]
-async fn nobody_is_told_of_what_changes_nothing_or_discards() -> Result<()> {
-    let desk = Desk::open(2).await?;
+async fn a_bill_run_tells_nobody_unless_asked_to() -> Result<()> {
+    for notify in ASKED {
+        let desk = Desk::with_costs(&["10", "0"]).await?;
+        desk.office.done(&desk.business.bill_run(InitialStatus::Open, notify)).await?;
+        desk.office.settled().await?;
+        for customer in 0..2 {
+            let expected: &[&str] = if notify == Some(true) { &["opened"] } else { &[] };
+            assert_eq!(desk.told(desk.id(customer).await?).await?, expected, "customer {customer}, asked {notify:?}");
+        }
+        desk.close().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_draft_that_is_closed_at_once_is_told_of_once() -> Result<()> {
+    let desk = Desk::with_drafts(1).await?;
+    desk.change(0, InvoiceStatus::Closed, None).await?;
+    assert_eq!(desk.told(desk.id(0).await?).await?, ["closed"]);
+    desk.close().await
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_what_changes_nothing_is_refused_or_discards() -> Result<()> {
+    let desk = Desk::with_drafts(2).await?;
     desk.change(0, InvoiceStatus::Draft, Some(true)).await?;
+    let id = desk.id(0).await?;
+    let void = ChangeInvoiceStatus { notify: Some(true), ..desk.to(id, InvoiceStatus::Void) };
+    desk.office.refused(&void).await?;
     desk.change(0, InvoiceStatus::Discarded, Some(true)).await?;
     desk.change(1, InvoiceStatus::Open, Some(false)).await?;
     desk.change(1, InvoiceStatus::Open, Some(true)).await?;
+    let back = ChangeInvoiceStatus { notify: Some(true), ..desk.to(desk.id(1).await?, InvoiceStatus::Draft) };
+    desk.office.refused(&back).await?;
+    desk.office.settled().await?;
     assert_eq!(desk.notifications().await?, []);
-    desk.office.close().await
+    desk.close().await
 }
 
 #[tokio::test]
 async fn who_cannot_be_told_is_recorded_with_the_reason() -> Result<()> {
-    let desk = Desk::open(3).await?;
+    let desk = Desk::with_drafts(3).await?;
     desk.execute("DELETE FROM contacts WHERE email = 'contact-0@example.com'").await?;
     desk.execute("UPDATE contacts SET enabled = false WHERE email = 'contact-1@example.com'").await?;
     desk.execute(
@@ -112,12 +143,12 @@ async fn who_cannot_be_told_is_recorded_with_the_reason() -> Result<()> {
     let expected = reasons.map(|reason| ("suppressed".to_owned(), Some(reason.to_owned())));
     assert_eq!(desk.notifications().await?, expected);
     assert!(desk.office.sink.received().is_empty());
-    desk.office.close().await
+    desk.close().await
 }
 
 #[tokio::test]
 async fn a_mail_speaks_the_customers_language_and_attaches_what_is_stored() -> Result<()> {
-    let desk = Desk::open(2).await?;
+    let desk = Desk::with_drafts(2).await?;
     for (customer, word, file) in [(0, "Factura", "factura-"), (1, "Invoice", "invoice-")] {
         desk.change(customer, InvoiceStatus::Open, None).await?;
         let mail: ReceivedMail = desk.office.sink.received().pop().context("a mail")?;
@@ -125,11 +156,16 @@ async fn a_mail_speaks_the_customers_language_and_attaches_what_is_stored() -> R
         assert!(parsed.subject().is_some_and(|subject| subject.starts_with(word)), "{:?}", parsed.subject());
         assert_eq!(mail.to, [format!("contact-{customer}@example.com")]);
         let language = if customer == 0 { "es" } else { "en" };
-        let id = desk.invoice(customer).await?;
+        let id = desk.id(customer).await?;
         let mut connection = desk.office.pool.acquire().await?;
         let stored = documents::of_version(&mut connection, desk.business.reseller_id, id, 2, language).await?;
         assert_eq!(stored.len(), 4, "every document the provider offers");
         assert_eq!(parsed.attachment_count(), 2);
+        let sql =
+            "SELECT bool_and(documents.created_at <= sending_at) FROM documents JOIN notifications USING (invoice_id)
+                   WHERE invoice_id = $1 AND kind IN ('pdf', 'csv')";
+        let documents_first: bool = sqlx::query_scalar(sql).bind(id).fetch_one(&desk.office.pool).await?;
+        assert!(documents_first, "a mail is sent once what it attaches exists");
         for attachment in parsed.attachments() {
             let name = attachment.attachment_name().context("a name")?;
             let document = stored.iter().find(|document| document.file_name == name).context("a stored document")?;
@@ -137,14 +173,16 @@ async fn a_mail_speaks_the_customers_language_and_attaches_what_is_stored() -> R
             assert_eq!(Sha256::digest(attachment.contents()).as_slice(), document.sha256, "{name}");
         }
     }
-    desk.office.close().await
+    desk.close().await
 }
 
 #[tokio::test]
 async fn what_the_mail_server_says_decides_what_happens_next() -> Result<()> {
-    let desk = Desk::open(4).await?;
+    let desk = Desk::with_drafts(6).await?;
     let cases = [
         (Fault::RefuseSender, "sent", 1),
+        (Fault::DropBeforeContent, "sent", 1),
+        (Fault::RejectContent, "failed", 0),
         (Fault::RejectRecipient, "failed", 0),
         (Fault::DropAfterContent, "uncertain", 1),
         (Fault::DropDuringContent, "uncertain", 0),
@@ -156,43 +194,72 @@ async fn what_the_mail_server_says_decides_what_happens_next() -> Result<()> {
         let last = desk.notifications().await?.pop().context("a notification")?;
         assert_eq!((last.0.as_str(), desk.office.sink.received().len() - before), (state, received), "case {customer}");
     }
-    desk.office.close().await
+    desk.close().await
 }
 
 #[tokio::test]
 async fn a_mail_is_not_sent_again_whatever_is_asked() -> Result<()> {
-    let desk = Desk::open(2).await?;
+    let desk = Desk::with_drafts(2).await?;
     desk.change(0, InvoiceStatus::Open, None).await?;
     desk.office.sink.plan(Fault::DropAfterContent);
     desk.change(1, InvoiceStatus::Open, None).await?;
     let ids: Vec<NotificationId> =
         sqlx::query_scalar("SELECT id FROM notifications").fetch_all(&desk.office.pool).await?;
     for notification_id in ids {
-        desk.office.done(&SendNotification { reseller_id: desk.business.reseller_id, notification_id }).await?;
+        desk.send(notification_id).await?;
     }
     // As a worker that died in the middle of the conversation leaves it.
     desk.execute("UPDATE notifications SET state = 'sending' WHERE state = 'sent'").await?;
     let sql = "SELECT id FROM notifications WHERE state = 'sending'";
     let notification_id: NotificationId = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
-    desk.office.done(&SendNotification { reseller_id: desk.business.reseller_id, notification_id }).await?;
+    desk.send(notification_id).await?;
     assert_eq!(desk.office.sink.received().len(), 2, "one mail each");
     assert!(desk.notifications().await?.iter().all(|(state, _)| state == "uncertain"));
-    desk.office.close().await
+    desk.close().await
 }
 
 #[tokio::test]
-async fn closing_soon_after_opening_tells_of_both_and_voiding_takes_back_what_was_not_sent() -> Result<()> {
-    let desk = Desk::open(2).await?;
-    desk.change(0, InvoiceStatus::Open, None).await?;
-    desk.change(0, InvoiceStatus::Closed, None).await?;
-    assert_eq!(desk.office.sink.received().len(), 2);
-    desk.change(1, InvoiceStatus::Open, None).await?;
-    desk.execute("UPDATE notifications SET state = 'queued' WHERE recipient = 'contact-1@example.com'").await?;
-    desk.change(1, InvoiceStatus::Void, Some(false)).await?;
-    let sql = "SELECT id FROM notifications WHERE recipient = 'contact-1@example.com'";
-    let notification_id: NotificationId = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
-    desk.office.done(&SendNotification { reseller_id: desk.business.reseller_id, notification_id }).await?;
-    let last = desk.notifications().await?.pop().context("a notification")?;
-    assert_eq!(last, ("suppressed".to_owned(), Some("the invoice is void meanwhile".to_owned())));
-    desk.office.close().await
+async fn closing_before_the_first_mail_is_out_still_tells_of_both() -> Result<()> {
+    let desk = Desk::with_drafts(5).await?;
+    for customer in 0..5 {
+        let id = desk.id(customer).await?;
+        for to in [InvoiceStatus::Open, InvoiceStatus::Closed] {
+            desk.office.done(&ChangeInvoiceStatus { notify: None, ..desk.to(id, to) }).await?;
+        }
+    }
+    desk.office.settled().await?;
+    for customer in 0..5 {
+        assert_eq!(desk.told(desk.id(customer).await?).await?, ["opened", "closed"]);
+    }
+    assert_eq!(desk.office.sink.received().len(), 10);
+    let sql = "SELECT count(*) FROM job_attempts WHERE outcome = 'snoozed'";
+    let late: i64 = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
+    assert_eq!(late, 0, "no mail waits for the documents of a later version");
+    desk.close().await
+}
+
+#[tokio::test]
+async fn what_was_not_sent_when_an_invoice_became_void_or_an_address_was_listed_is_not_sent() -> Result<()> {
+    let desk = Desk::with_drafts(2).await?;
+    for customer in 0..2 {
+        desk.change(customer, InvoiceStatus::Open, None).await?;
+    }
+    // As if the mails had not gone out yet.
+    desk.execute("UPDATE notifications SET state = 'queued'").await?;
+    desk.change(0, InvoiceStatus::Void, Some(false)).await?;
+    desk.execute(
+        "INSERT INTO suppressed_addresses (reseller_id, email, reason)
+         SELECT reseller_id, 'contact-1@example.com', 'complained' FROM contacts LIMIT 1",
+    )
+    .await?;
+    let ids: Vec<NotificationId> =
+        sqlx::query_scalar("SELECT id FROM notifications").fetch_all(&desk.office.pool).await?;
+    for notification_id in ids {
+        desk.send(notification_id).await?;
+    }
+    let reasons = ["the invoice is void meanwhile", "on the suppression list: complained"];
+    let expected = reasons.map(|reason| ("suppressed".to_owned(), Some(reason.to_owned())));
+    assert_eq!(desk.notifications().await?, expected);
+    assert_eq!(desk.office.sink.received().len(), 2, "only the first time");
+    desk.close().await
 }

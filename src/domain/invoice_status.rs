@@ -1,6 +1,7 @@
 //! The lifecycle of an invoice: which status follows which, and what is said when one does not.
 //!
-//! The same table stands in `migrations/0006_invoice_guards.sql`; `tests/invoice_status.rs` proves the two equal.
+//! The same table stands in the database's `guard_invoice()`; `tests/invoice_guards.rs` proves the two equal, and
+//! `tests/invoice_status.rs` holds both to what was agreed.
 
 use std::{fmt, str::FromStr};
 

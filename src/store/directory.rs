@@ -20,8 +20,9 @@ use super::Corrupt;
 /// When the database fails, or refuses a value.
 pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> sqlx::Result<()> {
     let reseller_id = directory.reseller.id;
-    let before = fingerprint(connection, reseller_id).await?;
+    // First, as it waits for those who hold the terms: see `hold_terms`.
     apply_reseller(connection, directory).await?;
+    let before = fingerprint(connection, reseller_id).await?;
     for customer in &directory.customers {
         apply_customer(connection, reseller_id, customer).await?;
     }
@@ -49,6 +50,20 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> sqlx
             .await?;
     }
     Ok(())
+}
+
+/// Keeps a reseller's terms as they are until the caller's transaction ends; several may hold them at once.
+///
+/// Without it a draft could be made of terms that [`apply`], committed meanwhile, changes, and nobody would call it stale:
+/// neither transaction sees the other.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold_terms(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<()> {
+    sqlx::query!("SELECT id FROM resellers WHERE id = $1 FOR SHARE", reseller_id.0)
+        .fetch_optional(connection)
+        .await
+        .map(drop)
 }
 
 /// Sums up everything that prices depend on.

@@ -75,6 +75,23 @@ pub struct StoredDocument {
     pub size_bytes: i64,
 }
 
+struct DocumentRow {
+    kind: String,
+    file_name: String,
+    location: String,
+    sha256: Vec<u8>,
+    size_bytes: i64,
+}
+
+impl TryFrom<DocumentRow> for StoredDocument {
+    type Error = sqlx::Error;
+
+    fn try_from(row: DocumentRow) -> sqlx::Result<Self> {
+        let DocumentRow { kind, file_name, location, sha256, size_bytes } = row;
+        Ok(Self { kind: kind.parse().corrupt("documents.kind")?, file_name, location, sha256, size_bytes })
+    }
+}
+
 /// Returns the newest document of each kind for one version of an invoice, in one language.
 ///
 /// # Errors
@@ -86,7 +103,8 @@ pub async fn of_version(
     invoice_version: i32,
     language: &str,
 ) -> sqlx::Result<Vec<StoredDocument>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        DocumentRow,
         "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND language = $4
          ORDER BY kind, created_at DESC LIMIT 10",
@@ -97,15 +115,31 @@ pub async fn of_version(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(StoredDocument {
-                kind: row.kind.parse().corrupt("documents.kind")?,
-                file_name: row.file_name,
-                location: row.location,
-                sha256: row.sha256,
-                size_bytes: row.size_bytes,
-            })
-        })
-        .collect()
+    rows.into_iter().map(StoredDocument::try_from).collect()
+}
+
+/// Returns the newest document of each kind for an invoice at a version or later, in one language.
+///
+/// # Errors
+/// When the database fails.
+pub async fn since_version(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    invoice_id: InvoiceId,
+    invoice_version: i32,
+    language: &str,
+) -> sqlx::Result<Vec<StoredDocument>> {
+    let rows = sqlx::query_as!(
+        DocumentRow,
+        "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
+         WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version >= $3 AND language = $4
+         ORDER BY kind, invoice_version DESC, created_at DESC LIMIT 10",
+        reseller_id.0,
+        invoice_id.0,
+        invoice_version,
+        language,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(StoredDocument::try_from).collect()
 }

@@ -37,6 +37,9 @@ pub async fn take_step(
     cause: &Cause,
     now: DateTime<Utc>,
 ) -> Result<i64, StepError> {
+    // The chain before the number: a generation that opens what it made holds the chain already, and two that took
+    // both the other way round would wait for each other.
+    let chain = lock_chain(connection, state.key.reseller_id).await?;
     let issue = match step.event {
         EventName::Opened => Some(next_number(connection, state, now.date_naive()).await?),
         EventName::Generated | EventName::Reopened | EventName::Closed | EventName::Voided | EventName::Discarded => {
@@ -71,7 +74,7 @@ pub async fn take_step(
     state.status = step.to;
     state.version += 1;
     let change = (Some(step.from), step.to);
-    Ok(append_event(connection, state, step.event, change, cause, now).await?)
+    Ok(append(connection, chain, state, Happening { name: step.event, change, cause, occurred_at: now }).await?)
 }
 
 /// Takes the next number of the invoice's series. The row stays locked until the transaction ends, so that a number
@@ -104,11 +107,22 @@ pub async fn append_event(
     connection: &mut PgConnection,
     state: &InvoiceState,
     name: EventName,
-    (from_status, to_status): (Option<InvoiceStatus>, InvoiceStatus),
+    change: (Option<InvoiceStatus>, InvoiceStatus),
     cause: &Cause,
     occurred_at: DateTime<Utc>,
 ) -> sqlx::Result<i64> {
-    let reseller_id = state.key.reseller_id;
+    let chain = lock_chain(connection, state.key.reseller_id).await?;
+    append(connection, chain, state, Happening { name, change, cause, occurred_at }).await
+}
+
+/// Where a reseller's chain ends.
+struct ChainEnd {
+    next_sequence: i64,
+    last_hash: Vec<u8>,
+}
+
+/// Locks a reseller's chain until the transaction ends and returns where it ends.
+async fn lock_chain(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
     sqlx::query!(
         "INSERT INTO event_chains (reseller_id, next_sequence, last_hash) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
         reseller_id.0,
@@ -116,22 +130,41 @@ pub async fn append_event(
     )
     .execute(&mut *connection)
     .await?;
-    let chain = sqlx::query!(
+    sqlx::query_as!(
+        ChainEnd,
         "SELECT next_sequence, last_hash FROM event_chains WHERE reseller_id = $1 FOR UPDATE",
         reseller_id.0,
     )
-    .fetch_one(&mut *connection)
-    .await?;
+    .fetch_one(connection)
+    .await
+}
+
+/// What an event says besides which invoice it is of.
+struct Happening<'a> {
+    name: EventName,
+    change: (Option<InvoiceStatus>, InvoiceStatus),
+    cause: &'a Cause,
+    occurred_at: DateTime<Utc>,
+}
+
+async fn append(
+    connection: &mut PgConnection,
+    chain: ChainEnd,
+    state: &InvoiceState,
+    happening: Happening<'_>,
+) -> sqlx::Result<i64> {
+    let reseller_id = state.key.reseller_id;
+    let (from_status, to_status) = happening.change;
     let event = Event {
         reseller_id,
         sequence: chain.next_sequence,
         invoice_id: state.id,
         invoice_version: state.version,
-        name,
+        name: happening.name,
         from_status,
         to_status,
-        cause,
-        occurred_at,
+        cause: happening.cause,
+        occurred_at: happening.occurred_at,
     };
     let hash = event.hash(&chain.last_hash);
     insert_event(connection, &event, &chain.last_hash, &hash).await?;
@@ -180,21 +213,36 @@ async fn insert_event(
 /// # Errors
 /// When the database fails.
 pub async fn find_broken_link(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<i64>> {
+    // Read first: what is appended meanwhile lies behind this end. Without it, events missing at the end are not missed.
+    let end = chain_end(connection, reseller_id).await?;
     let mut previous_hash = CHAIN_START.to_vec();
     let mut expected = 1;
-    loop {
+    while expected < end.next_sequence {
         let page = events_from(connection, reseller_id, expected).await?;
         if page.is_empty() {
-            return Ok(None);
+            return Ok(Some(expected));
         }
-        for row in page {
-            if row.sequence != expected || row.hash_after(reseller_id, &previous_hash) != row.hash {
+        for row in page.into_iter().take_while(|row| row.sequence < end.next_sequence) {
+            if row.sequence != expected || !row.follows(reseller_id, &previous_hash) {
                 return Ok(Some(expected));
             }
             previous_hash = row.hash;
             expected += 1;
         }
     }
+    Ok((previous_hash != end.last_hash).then_some(expected - 1))
+}
+
+/// Returns where a reseller's chain ends; before the first event, at its start.
+async fn chain_end(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
+    let end = sqlx::query_as!(
+        ChainEnd,
+        "SELECT next_sequence, last_hash FROM event_chains WHERE reseller_id = $1",
+        reseller_id.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(end.unwrap_or_else(|| ChainEnd { next_sequence: 1, last_hash: CHAIN_START.to_vec() }))
 }
 
 /// One event as history shows it.
@@ -223,13 +271,19 @@ pub struct EventRow {
     /// When.
     pub occurred_at: DateTime<Utc>,
     #[serde(skip)]
+    previous_hash: Vec<u8>,
+    #[serde(skip)]
     hash: Vec<u8>,
 }
 
 impl EventRow {
-    fn hash_after(&self, reseller_id: ResellerId, previous_hash: &[u8]) -> Vec<u8> {
+    /// Tells whether the event is what its hash was made of, and comes after an event of this hash.
+    fn follows(&self, reseller_id: ResellerId, previous_hash: &[u8]) -> bool {
         let name = EventName::ALL.into_iter().find(|name| name.as_str() == self.name);
-        let (Some(name), Ok(to_status)) = (name, self.to_status.parse()) else { return Vec::new() };
+        let from_status = self.from_status.as_deref().map(str::parse).transpose();
+        let (Some(name), Ok(from_status), Ok(to_status)) = (name, from_status, self.to_status.parse()) else {
+            return false;
+        };
         let cause = Cause {
             actor: self.actor.clone(),
             reason: self.reason.clone(),
@@ -242,12 +296,12 @@ impl EventRow {
             invoice_id: self.invoice_id,
             invoice_version: self.invoice_version,
             name,
-            from_status: self.from_status.as_deref().and_then(|text| text.parse().ok()),
+            from_status,
             to_status,
             cause: &cause,
             occurred_at: self.occurred_at,
         };
-        event.hash(previous_hash).to_vec()
+        self.previous_hash == previous_hash && self.hash == event.hash(previous_hash)
     }
 }
 
@@ -259,7 +313,7 @@ async fn events_from(
     sqlx::query_as!(
         EventRow,
         r#"SELECT sequence, invoice_id AS "invoice_id: InvoiceId", invoice_version, name, from_status, to_status, actor,
-                  reason, job_id AS "job_id: JobId", correlation, occurred_at, hash
+                  reason, job_id AS "job_id: JobId", correlation, occurred_at, previous_hash, hash
            FROM invoice_events WHERE reseller_id = $1 AND sequence >= $2 ORDER BY sequence LIMIT 1000"#,
         reseller_id.0,
         sequence,
@@ -280,7 +334,7 @@ pub async fn events(
     sqlx::query_as!(
         EventRow,
         r#"SELECT sequence, invoice_id AS "invoice_id: InvoiceId", invoice_version, name, from_status, to_status, actor,
-                  reason, job_id AS "job_id: JobId", correlation, occurred_at, hash
+                  reason, job_id AS "job_id: JobId", correlation, occurred_at, previous_hash, hash
            FROM invoice_events WHERE reseller_id = $1 AND invoice_id = $2 ORDER BY sequence LIMIT 1000"#,
         reseller_id.0,
         invoice_id.0,

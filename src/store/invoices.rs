@@ -1,21 +1,21 @@
-//! Invoices and their content: written once as drafts, locked, read whole.
+//! Invoices and their content, locked and read whole; `drafts` writes them.
 //!
 //! Postgres returns NUMERIC at a scale of its own; amounts of money come back at their currency's minor unit.
 
 use std::collections::BTreeMap;
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use sqlx::{PgConnection, types::Json};
 
-use super::{Corrupt, charge_sums::ChargeSource, directory::Parties};
+use super::Corrupt;
 use crate::domain::{
     billing_period::BillingPeriod,
     ids::{CustomerId, InvoiceId, ResellerId},
-    invoice::{Invoice, InvoiceKind, Line, PartyDetails, PricedInvoice, TaxAmount},
+    invoice::{Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
     invoice_status::InvoiceStatus,
     money::Currency,
-    pricing::{ExchangeRate, PriceTerms},
+    pricing::ExchangeRate,
 };
 
 /// What makes an invoice unique among those that are neither void nor discarded.
@@ -31,206 +31,6 @@ pub struct InvoiceKey {
     pub billing_period: BillingPeriod,
     /// Its currency.
     pub currency: Currency,
-}
-
-/// A draft to be written.
-#[derive(Debug)]
-pub struct NewDraft<'a> {
-    /// Its id.
-    pub id: InvoiceId,
-    /// What makes it unique.
-    pub key: &'a InvoiceKey,
-    /// Issuer, receiver and language.
-    pub parties: &'a Parties,
-    /// Markup and exchange rates used.
-    pub terms: &'a PriceTerms,
-    /// The computed content.
-    pub priced: &'a PricedInvoice,
-    /// Where it comes from.
-    pub sources: &'a [ChargeSource],
-    /// The void invoice it stands for.
-    pub replaces: Option<InvoiceId>,
-    /// When.
-    pub created_at: DateTime<Utc>,
-}
-
-/// Writes a draft with all its content and returns its document id.
-///
-/// # Errors
-/// When the database fails; a unique violation of `invoices_key` when a live invoice has the key.
-pub async fn insert_draft(connection: &mut PgConnection, draft: &NewDraft<'_>) -> sqlx::Result<String> {
-    let NewDraft { key, priced, .. } = draft;
-    let document_id = sqlx::query_scalar!(
-        r#"INSERT INTO invoices (reseller_id, id, customer_id, provider, billing_period_start, billing_period_end, currency,
-               kind, status, document_id, language, reseller_details, customer_details, markup_rate, exact_subtotal,
-               subtotal, tax, total, rounding_delta, excluded_tax, zero_line_count, charge_count, replaces, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'draft', 'D-' || lpad(nextval('document_ids')::text, 8, '0'), $9, $10,
-               $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
-           RETURNING document_id"#,
-        key.reseller_id.0,
-        draft.id.0,
-        key.customer_id.0,
-        key.provider,
-        key.billing_period.start(),
-        key.billing_period.end(),
-        key.currency.code(),
-        priced.kind.as_str(),
-        draft.parties.language,
-        Json(&draft.parties.reseller) as _,
-        Json(&draft.parties.customer) as _,
-        draft.terms.markup_rate,
-        priced.exact_subtotal,
-        priced.subtotal,
-        priced.tax,
-        priced.total,
-        priced.rounding_delta,
-        Json(&priced.excluded_tax) as _,
-        priced.zero_line_count,
-        priced.charge_count,
-        draft.replaces.map(|id| id.0),
-        draft.created_at,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    insert_lines(connection, key.reseller_id, draft.id, &priced.lines).await?;
-    insert_taxes(connection, key.reseller_id, draft.id, &priced.taxes).await?;
-    insert_sources(connection, key.reseller_id, draft.id, draft.sources).await?;
-    insert_exchange_rates(connection, key.reseller_id, draft).await?;
-    Ok(document_id)
-}
-
-async fn insert_lines(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    invoice_id: InvoiceId,
-    lines: &[Line],
-) -> sqlx::Result<()> {
-    let text = |column: fn(&Line) -> String| lines.iter().map(column).collect::<Vec<_>>();
-    let amount = |column: fn(&Line) -> BigDecimal| lines.iter().map(column).collect::<Vec<_>>();
-    let categories: Vec<Option<String>> =
-        lines.iter().map(|line| line.charge_category.map(|category| category.to_string())).collect();
-    let corrections: Vec<Option<NaiveDate>> = lines.iter().map(|line| line.correction_of).collect();
-    let counts: Vec<i64> = lines.iter().map(|line| line.charge_count).collect();
-    sqlx::query!(
-        "INSERT INTO invoice_lines (reseller_id, invoice_id, position, section_id, section_name, description, charge_category,
-             correction_of, cost_currency, cost_exact, exchange_rate, price_exact, net, charge_count)
-         SELECT $1, $2, line.position, line.section_id, line.section_name, line.description, line.charge_category,
-             line.correction_of, line.cost_currency, line.cost_exact, line.exchange_rate, line.price_exact, line.net,
-             line.charge_count
-         FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::text[], $9::numeric[], $10::numeric[],
-                     $11::numeric[], $12::numeric[], $13::bigint[])
-              WITH ORDINALITY AS line (section_id, section_name, description, charge_category, correction_of, cost_currency,
-                     cost_exact, exchange_rate, price_exact, net, charge_count, position)",
-        reseller_id.0,
-        invoice_id.0,
-        &text(|line| line.section_id.clone()),
-        &text(|line| line.section_name.clone()),
-        &text(|line| line.description.clone()),
-        &categories as &[Option<String>],
-        &corrections as &[Option<NaiveDate>],
-        &text(|line| line.cost_currency.to_string()),
-        &amount(|line| line.cost_exact.clone()),
-        &amount(|line| line.exchange_rate.clone()),
-        &amount(|line| line.price_exact.clone()),
-        &amount(|line| line.net.clone()),
-        &counts,
-    )
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-async fn insert_taxes(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    invoice_id: InvoiceId,
-    taxes: &[TaxAmount],
-) -> sqlx::Result<()> {
-    for (position, tax) in (1..).zip(taxes) {
-        sqlx::query!(
-            "INSERT INTO invoice_taxes (reseller_id, invoice_id, position, name, rate, base, amount)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            reseller_id.0,
-            invoice_id.0,
-            position,
-            tax.name,
-            tax.rate,
-            tax.base,
-            tax.amount,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
-}
-
-async fn insert_sources(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    invoice_id: InvoiceId,
-    sources: &[ChargeSource],
-) -> sqlx::Result<()> {
-    for source in sources {
-        sqlx::query!(
-            "INSERT INTO invoice_sources (reseller_id, invoice_id, charge_scope_id, cost_currency, cost_exact, excluded_tax,
-                 charge_count)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            reseller_id.0,
-            invoice_id.0,
-            source.charge_scope_id.0,
-            source.cost_currency.code(),
-            source.cost_exact,
-            source.excluded_tax,
-            source.charge_count,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
-}
-
-async fn insert_exchange_rates(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    draft: &NewDraft<'_>,
-) -> sqlx::Result<()> {
-    for (from, rate) in &draft.terms.exchange_rates {
-        sqlx::query!(
-            "INSERT INTO invoice_exchange_rates (reseller_id, invoice_id, from_currency, to_currency, rate, source, rated_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            reseller_id.0,
-            draft.id.0,
-            from.code(),
-            draft.key.currency.code(),
-            rate.rate,
-            rate.source,
-            rate.rated_on,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
-}
-
-/// Removes the content of a draft that is being discarded; the row stays as tombstone.
-///
-/// # Errors
-/// When the database fails, or the invoice is no draft.
-pub async fn delete_content(connection: &mut PgConnection, reseller_id: ResellerId, id: InvoiceId) -> sqlx::Result<()> {
-    let (reseller, id) = (reseller_id.0, id.0);
-    sqlx::query!("DELETE FROM invoice_lines WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM invoice_taxes WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM invoice_sources WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query!("DELETE FROM invoice_exchange_rates WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
-        .execute(connection)
-        .await
-        .map(drop)
 }
 
 /// Where an invoice stands, read under a lock that holds until the transaction ends.
@@ -297,6 +97,36 @@ impl StateRow {
 
 fn kind_of(text: &str) -> InvoiceKind {
     if text == InvoiceKind::CreditNote.as_str() { InvoiceKind::CreditNote } else { InvoiceKind::Invoice }
+}
+
+/// Returns what makes an invoice unique, which never changes; `None` when it does not exist.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_key(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: InvoiceId,
+) -> sqlx::Result<Option<InvoiceKey>> {
+    let row = sqlx::query!(
+        r#"SELECT customer_id AS "customer_id: CustomerId", provider, billing_period_start, billing_period_end, currency
+           FROM invoices WHERE reseller_id = $1 AND id = $2"#,
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        Ok(InvoiceKey {
+            reseller_id,
+            customer_id: row.customer_id,
+            provider: row.provider,
+            billing_period: BillingPeriod::new(row.billing_period_start, row.billing_period_end)
+                .corrupt("invoices.billing_period_start")?,
+            currency: row.currency.parse().corrupt("invoices.currency")?,
+        })
+    })
+    .transpose()
 }
 
 /// Locks an invoice and returns where it stands; `None` when it does not exist.

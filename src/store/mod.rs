@@ -12,6 +12,7 @@ pub mod database;
 pub mod detailed_charges;
 pub mod directory;
 pub mod documents;
+pub mod drafts;
 pub mod invoice_list;
 pub mod invoice_status;
 pub mod invoices;

@@ -90,6 +90,8 @@ pub struct StoredNotification {
     pub invoice_id: InvoiceId,
     /// What happened to it.
     pub event: String,
+    /// The invoice's version after the event.
+    pub invoice_version: i32,
     /// Why, where somebody said so.
     pub reason: Option<String>,
     /// Address.
@@ -119,8 +121,8 @@ pub async fn find(
 ) -> sqlx::Result<Option<StoredNotification>> {
     sqlx::query_as!(
         StoredNotification,
-        r#"SELECT notifications.invoice_id AS "invoice_id: InvoiceId", invoice_events.name AS event, invoice_events.reason,
-                  recipient, recipient_name, language, state, message_id, occurred_at,
+        r#"SELECT notifications.invoice_id AS "invoice_id: InvoiceId", invoice_events.name AS event,
+                  invoice_events.invoice_version, invoice_events.reason, recipient, recipient_name, language, state, message_id, occurred_at,
                   suppressed_addresses.reason AS "suppressed_because?"
            FROM notifications
            JOIN invoice_events ON invoice_events.reseller_id = notifications.reseller_id

@@ -46,6 +46,15 @@ impl Business {
         Ok(Self { reseller_id, customers })
     }
 
+    /// Opens a business whose Nth customer has one charge of the Nth cost, in EUR.
+    pub async fn with_costs(pool: &PgPool, costs: &[&str]) -> Result<Self> {
+        let business = Self::without_charges(pool, costs.len()).await?;
+        let charges: Vec<(usize, String)> = costs.iter().map(|cost| (*cost).to_owned()).enumerate().collect();
+        let file = file_of(&charges, &business.reseller_id.to_string())?;
+        import(pool, business.reseller_id, PROVIDER, file.path()).await?;
+        Ok(business)
+    }
+
     /// Asks for the Nth customer's invoice.
     pub fn generate(&self, customer: usize) -> GenerateInvoice {
         GenerateInvoice {
@@ -103,21 +112,30 @@ pub fn directory_of(reseller_id: ResellerId, customers: &[CustomerId]) -> Value 
 
 /// Writes a FOCUS file with two charges per account; the salt keeps files of different tests apart.
 pub fn charge_file(account_count: usize, salt: &str) -> Result<tempfile::NamedTempFile> {
+    let mut charges = Vec::new();
+    for n in 0..account_count {
+        for share in ["9.995", "0.005"] {
+            let cost = share.parse::<BigDecimal>()? * BigDecimal::from(u64::try_from(n + 1)?);
+            charges.push((n, cost.to_plain_string()));
+        }
+    }
+    file_of(&charges, salt)
+}
+
+/// Writes a FOCUS file of charges, each with the number of its account and its cost.
+pub fn file_of(charges: &[(usize, String)], salt: &str) -> Result<tempfile::NamedTempFile> {
     let mut file = tempfile::NamedTempFile::new()?;
     writeln!(
         file,
         "BilledCost,BillingCurrency,BillingAccountId,BillingPeriodStart,BillingPeriodEnd,ChargeCategory,ChargePeriodStart,\
          ChargePeriodEnd,ServiceName,SubAccountId,SubAccountName,ChargeDescription"
     )?;
-    for n in 0..account_count {
-        for share in ["9.995", "0.005"] {
-            let cost = share.parse::<BigDecimal>()? * BigDecimal::from(u64::try_from(n + 1)?);
-            writeln!(
-                file,
-                "{cost},EUR,payer,2026-08-01,2026-09-01,Usage,2026-08-05T00:00:00Z,2026-08-06T00:00:00Z,Compute,account-{n},\
-                 Account {n},{salt}"
-            )?;
-        }
+    for (n, cost) in charges {
+        writeln!(
+            file,
+            "{cost},EUR,payer,2026-08-01,2026-09-01,Usage,2026-08-05T00:00:00Z,2026-08-06T00:00:00Z,Compute,account-{n},\
+             Account {n},{salt}"
+        )?;
     }
     file.flush()?;
     Ok(file)

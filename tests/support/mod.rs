@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod business;
 pub mod customer;
+pub mod desk;
 pub mod draft;
 pub mod fixture;
 pub mod import;
@@ -29,6 +30,14 @@ const TEMPLATE_IN_USE: &str = "55006";
 const POOL: u32 = 16;
 const CLONE_ATTEMPTS: u32 = 200;
 const CLONE_RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Where a test's database says that jobs have ended.
+pub const JOB_ENDED: &str = "job_ended";
+/// Has it say so, for tests wait for what they wait for, not for a while. Saying it once a statement is enough.
+const SAY_WHEN_JOBS_END: &str = "
+    CREATE FUNCTION say_that_jobs_ended() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NOTIFY job_ended; RETURN NULL; END $$;
+    CREATE TRIGGER say_that_jobs_ended AFTER UPDATE OF finished_at ON jobs
+        FOR EACH STATEMENT EXECUTE FUNCTION say_that_jobs_ended();";
 
 /// A database that lives as long as the value.
 pub struct TestDatabase {
@@ -46,6 +55,9 @@ impl TestDatabase {
         let name = format!("t_{}", Uuid::now_v7().simple());
         clone_template(&admin, &name).await?;
         let options = admin.clone().database(&name).options([("search_path", "billrunner,public")]);
+        let mut owner = options.connect().await?;
+        sqlx::raw_sql(SAY_WHEN_JOBS_END).execute(&mut owner).await?;
+        owner.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(POOL)
             .after_connect(|conn, _| {

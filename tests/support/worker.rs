@@ -15,10 +15,12 @@ use billrunner::{
         jobs,
     },
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgListener};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use super::JOB_ENDED;
 
 /// Longest wait for anything; a test that needs it has failed. Below the limit at which the runner ends a test unheard.
 pub const DEADLINE: Duration = Duration::from_secs(50);
@@ -86,15 +88,12 @@ pub struct Office {
     pub context: Context,
     pub sink: Sink,
     pub registry: Arc<Registry<Context>>,
+    streams: Streams,
     _folder: tempfile::TempDir,
     running: Running,
 }
 
 impl Office {
-    pub async fn open(pool: &PgPool) -> Result<Self> {
-        Self::open_at(pool, Clock::System).await
-    }
-
     pub async fn open_at(pool: &PgPool, clock: Clock) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let sink = Sink::start(None).await?;
@@ -106,14 +105,13 @@ impl Office {
             clock,
         };
         let (streams, registry) = (streams()?, Arc::new(registry()));
-        let worker = Worker {
-            pool: pool.clone(),
-            streams,
-            registry: registry.clone(),
-            context: context.clone(),
-            settings: settings(),
-        };
-        Ok(Self { pool: pool.clone(), context, sink, registry, _folder: folder, running: Running::start(worker) })
+        let running = start_worker(&context, &streams, &registry);
+        Ok(Self { pool: pool.clone(), context, sink, registry, streams, _folder: folder, running })
+    }
+
+    /// Starts another worker beside the first, on the same queue.
+    pub fn hire(&self) -> Running {
+        start_worker(&self.context, &self.streams, &self.registry)
     }
 
     /// Hands a job in and waits for its end.
@@ -160,9 +158,19 @@ impl Office {
     }
 }
 
+fn start_worker(context: &Context, streams: &Streams, registry: &Arc<Registry<Context>>) -> Running {
+    Running::start(Worker {
+        pool: context.pool.clone(),
+        streams: streams.clone(),
+        registry: registry.clone(),
+        context: context.clone(),
+        settings: settings(),
+    })
+}
+
 /// Waits for a job's end.
 pub async fn wait_for(pool: &PgPool, id: JobId) -> Result<(JobRow, Vec<AttemptRow>)> {
-    until(&format!("the end of job {id}"), || async {
+    until_jobs(pool, &format!("the end of job {id}"), || async {
         let found = job_list::find(&mut *pool.acquire().await?, id).await?;
         Ok(found.filter(|(job, _)| job.finished_at.is_some()))
     })
@@ -171,12 +179,30 @@ pub async fn wait_for(pool: &PgPool, id: JobId) -> Result<(JobRow, Vec<AttemptRo
 
 /// Waits until no job waits or runs.
 pub async fn settled(pool: &PgPool) -> Result<()> {
-    until("the end of all jobs", || async {
+    until_jobs(pool, "the end of all jobs", || async {
         let waiting: i64 =
             sqlx::query_scalar("SELECT count(*) FROM jobs WHERE finished_at IS NULL").fetch_one(pool).await?;
         Ok((waiting == 0).then_some(()))
     })
     .await
+}
+
+/// Looks now and whenever a job has ended, until there is something to see.
+pub async fn until_jobs<T, F>(pool: &PgPool, what: &str, look: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    let looking = async {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(JOB_ENDED).await?;
+        loop {
+            if let Some(seen) = look().await? {
+                return Ok(seen);
+            }
+            listener.recv().await?;
+        }
+    };
+    tokio::time::timeout(DEADLINE, looking).await.with_context(|| format!("waited in vain for {what}"))?
 }
 
 /// Looks until there is something to see.
