@@ -9,6 +9,7 @@ mod billing;
 mod charge_files;
 mod charge_sums;
 mod demo;
+mod directory;
 mod golden_invoices;
 mod invoice_documents;
 mod invoice_guards;

@@ -20,9 +20,16 @@ use super::Corrupt;
 /// When the database fails, or refuses a value.
 pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> sqlx::Result<()> {
     let reseller_id = directory.reseller.id;
-    // First, as it waits for those who hold the terms: see `hold_terms`.
-    apply_reseller(connection, directory).await?;
+    // Waits for those who hold the terms (see `hold_terms`), so that no draft is made of what this changes.
+    sqlx::query!("SELECT id FROM resellers WHERE id = $1 FOR NO KEY UPDATE", reseller_id.0)
+        .fetch_optional(&mut *connection)
+        .await?;
     let before = fingerprint(connection, reseller_id).await?;
+    apply_reseller(connection, directory).await?;
+    // All first: an account may change hands between two of them.
+    for customer in &directory.customers {
+        release_accounts(connection, reseller_id, customer.id).await?;
+    }
     for customer in &directory.customers {
         apply_customer(connection, reseller_id, customer).await?;
     }
@@ -66,11 +73,12 @@ pub async fn hold_terms(connection: &mut PgConnection, reseller_id: ResellerId) 
         .map(drop)
 }
 
-/// Sums up everything that prices depend on.
+/// Sums up everything that prices depend on, and what an invoice says of its parties.
 async fn fingerprint(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         "SELECT md5(string_agg(term, chr(10) ORDER BY term)) FROM (
-             SELECT to_jsonb(customers)::text FROM customers WHERE reseller_id = $1
+             SELECT (to_jsonb(resellers) - 'email')::text FROM resellers WHERE id = $1
+             UNION ALL SELECT to_jsonb(customers)::text FROM customers WHERE reseller_id = $1
              UNION ALL SELECT to_jsonb(provider_accounts)::text FROM provider_accounts WHERE reseller_id = $1
              UNION ALL SELECT to_jsonb(markups)::text FROM markups WHERE reseller_id = $1
              UNION ALL SELECT to_jsonb(tax_rates)::text FROM tax_rates WHERE reseller_id = $1
@@ -121,7 +129,7 @@ async fn apply_customer(
     .execute(&mut *connection)
     .await?;
     replace_contacts(connection, reseller_id, customer).await?;
-    replace_accounts(connection, reseller_id, customer).await?;
+    assign_accounts(connection, reseller_id, customer).await?;
     replace_tax_rates(connection, reseller_id, customer).await
 }
 
@@ -149,22 +157,30 @@ async fn replace_contacts(
     Ok(())
 }
 
-async fn replace_accounts(
+async fn release_accounts(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    customer_id: CustomerId,
+) -> sqlx::Result<()> {
+    let (reseller, id) = (reseller_id.0, customer_id.0);
+    sqlx::query!("DELETE FROM provider_accounts WHERE reseller_id = $1 AND customer_id = $2", reseller, id)
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn assign_accounts(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
     customer: &Customer,
 ) -> sqlx::Result<()> {
-    let (reseller, id) = (reseller_id.0, customer.id.0);
-    sqlx::query!("DELETE FROM provider_accounts WHERE reseller_id = $1 AND customer_id = $2", reseller, id)
-        .execute(&mut *connection)
-        .await?;
     for account in &customer.accounts {
         sqlx::query!(
             "INSERT INTO provider_accounts (reseller_id, provider, account_id, customer_id) VALUES ($1, $2, $3, $4)",
-            reseller,
+            reseller_id.0,
             account.provider,
             account.account_id,
-            id,
+            customer.id.0,
         )
         .execute(&mut *connection)
         .await?;
