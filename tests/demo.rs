@@ -9,21 +9,25 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::process::Command;
-use uuid::Uuid;
 
-use crate::support::{TestDatabase, business::database_url};
+use crate::support::{
+    TestDatabase,
+    business::{Business, database_url},
+};
 
-async fn demo(database: &TestDatabase, folder: &Path, data: &str) -> Result<Output> {
+const DATA: &str = "tests/fixtures";
+const CUSTOMERS: &str = "examples/directory.json";
+
+async fn demo(database: &TestDatabase, folder: &Path, data: &str, directory: &str) -> Result<Output> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(env!("CARGO_BIN_EXE_billrunner"))
         .args(["demo", "--once", "--json", "--data"])
         .arg(root.join(data))
         .arg("--directory")
-        .arg(root.join("examples/directory.json"))
+        .arg(root.join(directory))
         .arg("--folder")
         .arg(folder)
         .env("DATABASE_URL", database_url(&database.pool).await?)
-        .env("BILLRUNNER_REDIS_PREFIX", format!("t{}", Uuid::now_v7().simple()))
         .stdin(Stdio::null())
         .output()
         .await?;
@@ -77,12 +81,14 @@ fn check_mails(folder: &Path) -> Result<()> {
 #[tokio::test]
 async fn the_demo_shows_the_main_job_from_file_to_mail() -> Result<()> {
     let (database, folder) = (TestDatabase::new().await?, tempfile::tempdir()?);
-    let output = demo(&database, folder.path(), "tests/fixtures").await?;
+    let output = demo(&database, folder.path(), DATA, CUSTOMERS).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: Value = serde_json::from_slice(&output.stdout)?;
     check_invoices(summary["invoices"].as_array().context("invoices")?);
     let refused = summary["refusal"]["error"].as_str().context("a refusal")?;
     assert!(refused.contains("nothing returns to draft"), "{refused}");
+    let again = summary["repetition"]["answer"].as_str().context("a repetition")?;
+    assert!(again.ends_with("is known already"), "{again}");
     let files = walk(&folder.path().join("documents"))?;
     assert_eq!(files, 13 * 4, "every document of every invoice lies in the folder");
     check_mails(folder.path())
@@ -98,11 +104,33 @@ fn walk(folder: &Path) -> Result<usize> {
 }
 
 #[tokio::test]
-async fn sample_data_that_is_not_there_is_named() -> Result<()> {
+async fn sample_data_that_cannot_be_read_is_named_before_anything_is_made() -> Result<()> {
     let (database, folder) = (TestDatabase::new().await?, tempfile::tempdir()?);
-    let output = demo(&database, folder.path(), "tests/nowhere").await?;
-    assert_eq!(output.status.code(), Some(2));
+    let results = folder.path().join("results");
+    for (data, directory, what, name) in [
+        ("tests/nowhere", CUSTOMERS, "the sample file", "tests/nowhere"),
+        (DATA, "examples/nowhere.json", "the sample customers", "examples/nowhere.json"),
+        (DATA, "README.md", "the sample customers", "README.md"),
+    ] {
+        let output = demo(&database, &results, data, directory).await?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(what) && said.contains(name), "{said}");
+        assert!(!results.exists(), "a folder was made in vain");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_somebody_uses_is_left_alone() -> Result<()> {
+    let (database, folder) = (TestDatabase::new().await?, tempfile::tempdir()?);
+    Business::without_charges(&database.pool, 1).await?;
+    let output = demo(&database, folder.path(), DATA, CUSTOMERS).await?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("the sample file") && said.contains("tests/nowhere"), "{said}");
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("holds customers or jobs already"), "{said}");
+    let resellers: i64 = sqlx::query_scalar("SELECT count(*) FROM resellers").fetch_one(&database.pool).await?;
+    let jobs: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs").fetch_one(&database.pool).await?;
+    assert_eq!((resellers, jobs), (1, 0));
     Ok(())
 }

@@ -86,7 +86,7 @@ pub fn run() -> ExitCode {
 
 fn start(mut cli: Cli, config: &Config) -> anyhow::Result<()> {
     let log_file = match &mut cli.command {
-        Command::Demo(arguments) => Some(File::create(arguments.prepare_folder()?.join("log.txt"))?),
+        Command::Demo(arguments) => Some(File::create(arguments.prepare_folder(config)?.join("log.txt"))?),
         _ => None,
     };
     telemetry::start(&config.log_filter, config.log_format, log_file)?;

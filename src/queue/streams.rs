@@ -15,7 +15,10 @@ use redis::{
     AsyncConnectionConfig, Client, RedisError, RedisResult,
     aio::MultiplexedConnection,
     from_redis_value,
-    streams::{StreamClaimReply, StreamId, StreamInfoConsumersReply, StreamPendingCountReply, StreamReadReply},
+    streams::{
+        StreamClaimReply, StreamId, StreamInfoConsumersReply, StreamPendingCountReply, StreamRangeReply,
+        StreamReadReply,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +32,8 @@ const BLOCK: Duration = Duration::from_secs(2);
 /// A command that takes longer has lost its server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Keys looked at in one step of a walk over all of them, short enough to hold up nobody.
+const SCAN_COUNT: usize = 1000;
 /// Age at which the name of a worker that is gone, with nothing pending, is removed.
 const CONSUMER_IDLE_MS: usize = 600_000;
 
@@ -96,6 +101,48 @@ impl Streams {
     /// When there is none.
     pub async fn ping(&self) -> RedisResult<()> {
         redis::cmd("PING").query_async(&mut self.connect().await?).await
+    }
+
+    /// Deletes every key of this prefix, for a queue that ends with its process.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn delete_all(&self) -> RedisResult<()> {
+        let mut connection = self.connect().await?;
+        let mut cursor = 0_u64;
+        loop {
+            let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(format!("{}:*", self.prefix))
+                .arg("COUNT")
+                .arg(SCAN_COUNT)
+                .query_async(&mut connection)
+                .await?;
+            if !keys.is_empty() {
+                redis::cmd("UNLINK").arg(keys).query_async::<()>(&mut connection).await?;
+            }
+            if next == 0 {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// Returns why the oldest refused request was refused, where there is one.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn first_rejection(&self) -> RedisResult<Option<String>> {
+        let reply: StreamRangeReply = redis::cmd("XRANGE")
+            .arg(self.rejected_key())
+            .arg("-")
+            .arg("+")
+            .arg("COUNT")
+            .arg(1)
+            .query_async(&mut self.connect().await?)
+            .await?;
+        Ok(reply.ids.first().and_then(|entry| entry.get("reason")))
     }
 
     /// Opens a connection, however long that takes; `None` when told to stop meanwhile.

@@ -36,6 +36,23 @@ pub async fn migrate(url: &SecretString) -> Result<(), MigrateError> {
     MIGRATIONS.run(&mut connection).await
 }
 
+/// Tells whether the database holds a reseller or a job, before anything is migrated. Needs the owner's login.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_used(url: &SecretString) -> sqlx::Result<bool> {
+    let mut connection = options(url)?.connect().await?;
+    // `resellers` comes with a later migration than `jobs`: where the one is, so is the other.
+    let is_migrated: bool =
+        sqlx::query_scalar("SELECT to_regclass('billrunner.resellers') IS NOT NULL").fetch_one(&mut connection).await?;
+    if !is_migrated {
+        return Ok(false);
+    }
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM resellers) OR EXISTS (SELECT FROM jobs)")
+        .fetch_one(&mut connection)
+        .await
+}
+
 /// Tells whether the schema is that of this release.
 ///
 /// # Errors

@@ -1,21 +1,19 @@
 //! What the demo does, step by step: each through the queue, each waited for to its end.
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io::IsTerminal, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::stage::Stage;
+use super::{
+    sample::{Sample, SampleFile},
+    stage::Stage,
+};
 use crate::{
-    cli::{Failure, enqueue::wait_for, import},
+    cli::{enqueue::wait_for, import},
     context::Context,
     domain::{
-        directory::Directory,
         document::DocumentKind,
         ids::{JobId, ResellerId},
         invoice_status::InvoiceStatus,
@@ -35,14 +33,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Rows read at a look; the demo makes far fewer.
 const MAX_ROWS: i64 = 1000;
 
-/// Provider, file below the folder of sample data, billing period, and how its bill run is asked for.
-const FILES: [(&str, &str, &str); 4] = [
-    ("aws", "focus-toolkit-synth/dev/focus_1_2_cost_and_usage_aws.csv", "2026-05"),
-    ("microsoft", "focus-toolkit-synth/dev/focus_1_2_cost_and_usage_azure.csv", "2026-05"),
-    ("google", "focus-toolkit-synth/dev/focus_1_2_cost_and_usage_gcp.csv", "2026-05"),
-    ("focus", "traps/t05_negative_credit_refund.csv", "2026-10"),
-];
-
 /// The change that was refused.
 #[derive(Debug, Serialize)]
 pub struct Refusal {
@@ -52,72 +42,102 @@ pub struct Refusal {
     pub error: String,
 }
 
-/// Plays the main job and returns what was refused on the way.
-pub async fn conduct(stage: &Stage, data: &Path, directory: &Path) -> anyhow::Result<Refusal> {
-    let progress = Progress::new();
-    let reseller_id = apply_directory(stage, directory).await?;
-    let conductor = Conductor { stage, reseller_id, progress };
-    conductor.progress.step("importing charge files");
-    conductor.import(data).await?;
-    conductor.progress.step("running the bill runs");
-    conductor.bill().await?;
-    conductor.progress.step("opening the invoices");
-    conductor.open().await?;
-    conductor.progress.step("closing one invoice, voiding another");
-    conductor.settle().await?;
-    conductor.progress.step("trying to go back to draft");
-    let refusal = conductor.go_back().await?;
-    conductor.progress.step("rendering the draft that is left");
-    conductor.render_draft().await?;
-    conductor.progress.finish();
-    Ok(refusal)
+/// The charge file that was handed in twice.
+#[derive(Debug, Serialize)]
+pub struct Repetition {
+    /// Name of the file.
+    pub file: String,
+    /// What the second import said.
+    pub answer: String,
 }
 
-async fn apply_directory(stage: &Stage, file: &Path) -> anyhow::Result<ResellerId> {
-    let text = tokio::fs::read(file)
-        .await
-        .map_err(|error| Failure::Usage(format!("the sample customers {} cannot be read: {error}", file.display())))?;
-    let content: Directory = serde_json::from_slice(&text)?;
-    let mut transaction = stage.pool().begin().await?;
-    directory::apply(&mut transaction, &content).await?;
-    transaction.commit().await?;
-    Ok(content.reseller.id)
+/// What happened on the way that no invoice tells.
+pub struct Played {
+    /// The file that changed nothing.
+    pub repetition: Repetition,
+    /// The way back that there is not.
+    pub refusal: Refusal,
+}
+
+/// Plays the main job.
+pub async fn conduct(stage: &Stage, sample: &Sample) -> anyhow::Result<Played> {
+    let conductor = Conductor { stage, sample, progress: Progress::new() };
+    let progress = &conductor.progress;
+    progress.step("importing charge files");
+    conductor.apply_directory().await?;
+    conductor.import().await?;
+    let repetition = conductor.import_again().await?;
+    progress.step("running the bill runs");
+    conductor.bill().await?;
+    progress.step("opening the invoices");
+    conductor.open().await?;
+    progress.step("closing one invoice, voiding another");
+    conductor.settle().await?;
+    progress.step("trying to go back to draft");
+    let refusal = conductor.go_back().await?;
+    progress.step("rendering the draft that is left");
+    conductor.render_draft().await?;
+    progress.finish();
+    Ok(Played { repetition, refusal })
 }
 
 struct Conductor<'a> {
     stage: &'a Stage,
-    reseller_id: ResellerId,
+    sample: &'a Sample,
     progress: Progress,
 }
 
 impl Conductor<'_> {
-    /// Uploads and imports each file; the first one twice, which changes nothing.
-    async fn import(&self, data: &Path) -> anyhow::Result<()> {
-        let again = FILES.first().copied();
-        for (round, (provider, name, _)) in FILES.into_iter().chain(again).enumerate() {
-            let file: PathBuf = data.join(name);
-            let job = import::upload(self.stage.context.objects.as_ref(), &file, self.reseller_id, provider)
-                .await
-                .map_err(|error| Failure::Usage(format!("the sample file {}: {error}", file.display())))?;
-            self.hand_in(&job, format!("import-{round}")).await?;
+    fn reseller_id(&self) -> ResellerId {
+        self.sample.directory.reseller.id
+    }
+
+    async fn apply_directory(&self) -> anyhow::Result<()> {
+        let mut transaction = self.stage.pool().begin().await?;
+        directory::apply(&mut transaction, &self.sample.directory).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn import(&self) -> anyhow::Result<()> {
+        for file in &self.sample.files {
+            self.import_file(file, "import").await?;
         }
         self.settled().await
+    }
+
+    /// Imports a file that is known by now, which changes nothing.
+    async fn import_again(&self) -> anyhow::Result<Repetition> {
+        let file = self.sample.files.first().context("the sample has no charge file")?;
+        let id = self.import_file(file, "import-again").await?;
+        self.settled().await?;
+        let (_, attempts) = wait_for(self.stage.pool(), id).await?;
+        let answer = attempts.last().and_then(|attempt| attempt.message.clone()).unwrap_or_default();
+        let name = file.path.file_name().unwrap_or_default();
+        Ok(Repetition { file: name.to_string_lossy().into_owned(), answer })
+    }
+
+    async fn import_file(&self, file: &SampleFile, request: &str) -> anyhow::Result<JobId> {
+        let objects = self.stage.context.objects.as_ref();
+        let job = import::upload(objects, &file.path, self.reseller_id(), file.provider)
+            .await
+            .with_context(|| format!("{} cannot be uploaded", file.path.display()))?;
+        self.hand_in(&job, format!("{request}-{}", file.provider)).await
     }
 
     /// Asks for the bill runs at the Redis door, as another system would.
     async fn bill(&self) -> anyhow::Result<()> {
         let mut redis = self.stage.streams.connect().await?;
-        for (provider, _, period) in FILES {
-            let status = if provider == "google" { "open" } else { "draft" };
+        for SampleFile { provider, billing_period, .. } in &self.sample.files {
+            let status = if *provider == "google" { "open" } else { "draft" };
             let event = serde_json::json!({
                 "specversion": "1.0",
-                "id": format!("demo-{provider}-{period}"),
+                "id": format!("demo-{provider}-{billing_period}"),
                 "source": "demo",
                 "type": "billrunner.bill_run.start.v1",
                 "data": {
-                    "reseller_id": self.reseller_id,
+                    "reseller_id": self.reseller_id(),
                     "provider": provider,
-                    "billing_period": period,
+                    "billing_period": billing_period,
                     "run_id": "demo",
                     "status": status,
                 },
@@ -130,7 +150,7 @@ impl Conductor<'_> {
                 .query_async::<String>(&mut redis)
                 .await?;
         }
-        self.accepted("start_bill_run", FILES.len()).await?;
+        self.accepted("start_bill_run", self.sample.files.len()).await?;
         self.settled().await
     }
 
@@ -192,13 +212,18 @@ impl Conductor<'_> {
         Ok(accepted.id())
     }
 
-    /// Waits until so many jobs of a kind have come through the door.
+    /// Waits until so many jobs of a kind have come through the Redis door.
     async fn accepted(&self, kind: &str, count: usize) -> anyhow::Result<()> {
-        while job_list::list(&mut *self.stage.pool().acquire().await?, None, Some(kind), MAX_ROWS).await?.len() < count
-        {
+        loop {
+            let found = job_list::list(&mut *self.stage.pool().acquire().await?, None, Some(kind), MAX_ROWS).await?;
+            if found.len() >= count {
+                return Ok(());
+            }
+            if let Some(reason) = self.stage.streams.first_rejection().await? {
+                bail!("the Redis door refused a request: {reason}");
+            }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(())
     }
 
     /// Waits until every job, with all that follow from it, has ended well.

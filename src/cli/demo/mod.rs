@@ -5,10 +5,12 @@
 
 mod conduct;
 mod papers;
+mod sample;
 mod stage;
 
 use std::{path::PathBuf, time::Instant};
 
+use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,11 +19,14 @@ use crate::{
     config::Config,
     store::invoice_list::{self, InvoiceFilter, InvoiceSummary},
 };
-use conduct::Refusal;
+use conduct::{Played, Refusal, Repetition};
+use sample::Sample;
 use stage::Stage;
 
 /// Rows of the summary at most; the sample data makes far fewer.
 const MAX_INVOICES: i64 = 1000;
+
+const STOPPED: &str = "stopped before the end";
 
 /// Arguments of `demo`.
 #[derive(Args)]
@@ -44,14 +49,18 @@ impl Arguments {
     /// Creates the folder for results and returns it.
     ///
     /// # Errors
-    /// When it cannot be created, or holds something already.
-    pub fn prepare_folder(&mut self) -> anyhow::Result<PathBuf> {
+    /// When it cannot be created or holds something already, or something else that the demo needs is missing: then no
+    /// folder is made in vain.
+    pub fn prepare_folder(&mut self, config: &Config) -> anyhow::Result<PathBuf> {
+        config.require("DATABASE_URL", config.database_url.as_ref())?;
+        config.require("REDIS_URL", config.redis_url.as_ref())?;
+        Sample::read(&self.data, &self.directory)?;
         let folder = match &self.folder {
             Some(folder) => folder.clone(),
             None => tempfile::Builder::new().prefix("billrunner-demo-").tempdir()?.keep(),
         };
         std::fs::create_dir_all(&folder)?;
-        anyhow::ensure!(
+        ensure!(
             std::fs::read_dir(&folder)?.next().is_none(),
             super::Failure::Usage(format!("{} is not empty; name a new folder", folder.display()))
         );
@@ -64,6 +73,7 @@ impl Arguments {
 #[derive(Serialize)]
 struct Summary<'a> {
     invoices: &'a [InvoiceSummary],
+    repetition: &'a Repetition,
     refusal: &'a Refusal,
     folder: &'a std::path::Path,
     page: String,
@@ -73,12 +83,17 @@ struct Summary<'a> {
 /// Plays the demo in the folder that [`Arguments::prepare_folder`] made.
 pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     let folder = arguments.folder.clone().unwrap_or_default();
+    let sample = Sample::read(&arguments.data, &arguments.directory)?;
     let started = Instant::now();
     let stop = setup::stop_on_signals()?;
-    let stage = Stage::set(config, &folder).await?;
+    let stage = tokio::select! {
+        stage = Stage::set(config, &folder, sample.clock()) => stage?,
+        () = stop.cancelled() => bail!(STOPPED),
+    };
     let played = tokio::select! {
-        played = play(&stage, &arguments, output, started) => played,
-        () = stop.cancelled() => Err(anyhow::anyhow!("stopped before the end")),
+        played = play(&stage, &sample, output, started) => played,
+        () = stage.worker_ended() => Err(anyhow!("the worker ended early; {}/log.txt says why", folder.display())),
+        () = stop.cancelled() => Err(anyhow!(STOPPED)),
     };
     if played.is_ok() && !arguments.once {
         output.line("\nThe pages stay up until Ctrl-C.")?;
@@ -88,13 +103,14 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
     played
 }
 
-async fn play(stage: &Stage, arguments: &Arguments, output: Output, started: Instant) -> anyhow::Result<()> {
-    let refusal = conduct::conduct(stage, &arguments.data, &arguments.directory).await?;
+async fn play(stage: &Stage, sample: &Sample, output: Output, started: Instant) -> anyhow::Result<()> {
+    let Played { repetition, refusal } = conduct::conduct(stage, sample).await?;
     papers::copy_documents(stage).await?;
     let mut connection = stage.pool().acquire().await?;
     let found = invoice_list::list(&mut connection, &InvoiceFilter::default(), MAX_INVOICES).await?;
     let summary = Summary {
         invoices: &found,
+        repetition: &repetition,
         refusal: &refusal,
         folder: &stage.folder,
         page: format!("http://{}/", stage.address),
@@ -105,7 +121,9 @@ async fn play(stage: &Stage, arguments: &Arguments, output: Output, started: Ins
     }
     invoice_table::list(&found, output)?;
     output.line(&format!(
-        "\nRefused: {} back to draft\n         {}\n\nDocuments  {}\nMails      {}\nPages      {}\n\n{:.1} seconds",
+        "\nImported twice  {}\n                {}\nRefused         {} back to draft\n                {}\n\nDocuments  {}\nMails      {}\nPages      {}\n\n{:.1} seconds",
+        repetition.file,
+        repetition.answer,
         refusal.invoice,
         refusal.error,
         stage.folder.join("documents").display(),

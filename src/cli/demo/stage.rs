@@ -11,9 +11,11 @@ use anyhow::Context as _;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
-    cli::setup,
+    cli::{Failure, setup},
+    clock::Clock,
     config::Config,
     context::Context,
     http::{self, DemoFiles, Web},
@@ -24,6 +26,9 @@ use crate::{
 
 /// How long the worker may finish when the demo is stopped in the middle.
 const GRACE: Duration = Duration::from_secs(2);
+
+const USED: &str = "the database that DATABASE_URL names holds customers or jobs already, and the demo would work on them; \
+                    run bin/demo, which has a database of its own, or name an empty one";
 
 /// Everything that runs while the demo is on.
 pub struct Stage {
@@ -37,14 +42,22 @@ pub struct Stage {
     pub address: SocketAddr,
     worker: JoinHandle<Result<(), StoppedWorking>>,
     web: JoinHandle<std::io::Result<()>>,
+    worker_ended: CancellationToken,
     stop: CancellationToken,
     _sink: Sink,
 }
 
 impl Stage {
     /// Migrates the database and starts all parts.
-    pub async fn set(config: &Config, folder: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When a server does not answer, or the database is somebody's already: the demo's worker would run the jobs that
+    /// wait there, and its mail server would swallow their mails.
+    pub async fn set(config: &Config, folder: &Path, clock: Clock) -> anyhow::Result<Self> {
         let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
+        if database::is_used(url).await.context("Postgres cannot be used; check DATABASE_URL")? {
+            return Err(Failure::Refused(USED.to_owned()).into());
+        }
         database::migrate(url).await?;
         let mails = folder.join("mails");
         tokio::fs::create_dir_all(&mails).await?;
@@ -52,10 +65,12 @@ impl Stage {
         let config = Config {
             smtp_url: Some(sink.url().into()),
             object_store: Some(folder.join("object-store")),
+            // Nobody else's: another billrunner may share the server.
+            redis_prefix: format!("{}:demo-{}", config.redis_prefix, Uuid::now_v7().simple()),
             ..config.clone()
         };
         let pool = setup::connect_with(&config, config.database_connections).await?;
-        let context = setup::context(&config, pool.clone())?;
+        let context = Context { clock, ..setup::context(&config, pool.clone())? };
         let streams = setup::streams(&config)?;
         let worker = setup::worker(&config, context.clone(), GRACE)?;
         // The parts stop when the stage is cleared, not with the signal: until then their work is to be seen.
@@ -64,14 +79,20 @@ impl Stage {
         let address = listener.local_addr()?;
         let files = DemoFiles { objects: context.objects.clone(), mails };
         let web = Web { pool, streams: streams.clone(), demo: Some(Arc::new(files)) };
+        let worker_ended = CancellationToken::new();
+        let (ended, work) = (worker_ended.clone().drop_guard(), worker.run(stop_parts.clone()));
 
         Ok(Self {
-            worker: tokio::spawn(worker.run(stop_parts.clone())),
+            worker: tokio::spawn(async move {
+                let _ended = ended;
+                work.await
+            }),
             web: tokio::spawn(http::serve(web, listener, stop_parts.clone())),
             context,
             streams,
             folder: folder.to_owned(),
             address,
+            worker_ended,
             stop: stop_parts,
             _sink: sink,
         })
@@ -87,12 +108,22 @@ impl Stage {
         self.folder.join("mails")
     }
 
+    /// Waits until the worker is no more, whatever the reason.
+    pub async fn worker_ended(&self) {
+        self.worker_ended.cancelled().await;
+    }
+
     /// Stops all parts.
     pub async fn clear(self) {
         self.stop.cancel();
-        if let Ok(Err(error)) = self.worker.await {
-            tracing::error!(%error, "the worker failed");
+        match self.worker.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the worker failed"),
+            Err(error) => tracing::error!(%error, "the worker panicked"),
         }
         self.web.abort();
+        if let Err(error) = self.streams.delete_all().await {
+            tracing::warn!(%error, "the demo's keys are still in Redis");
+        }
     }
 }
