@@ -8,6 +8,7 @@ mod bill_run_under_fire;
 mod billing;
 mod charge_files;
 mod charge_sums;
+mod command_line;
 mod demo;
 mod directory;
 mod golden_invoices;

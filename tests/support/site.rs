@@ -46,21 +46,37 @@ impl Site {
     }
 
     pub fn start_worker_with(&self, lease_secs: &str, grace: &str, database_url: &str) -> Result<Process> {
-        let child = Command::new(env!("CARGO_BIN_EXE_billrunner"))
+        let child = self
+            .command(database_url)
             .args(["worker", "--grace", grace])
+            .env("BILLRUNNER_LEASE_SECS", lease_secs)
+            .env("BILLRUNNER_RETRY_BASE_MS", "20")
+            .env("BILLRUNNER_DATABASE_CONNECTIONS", "10")
+            .spawn()
+            .context("the worker does not start")?;
+        Ok(Process(child))
+    }
+
+    /// Runs a command to its end and returns its exit code with what it printed.
+    pub async fn run(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        let output = self.command(&database_url(self.pool()).await?).args(arguments).output();
+        let output =
+            tokio::time::timeout(DEADLINE, output).await.context("waited in vain for the command to end")??;
+        let printed = [output.stdout, output.stderr].concat();
+        Ok((output.status.code(), String::from_utf8_lossy(&printed).into_owned()))
+    }
+
+    fn command(&self, database_url: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_billrunner"));
+        command
             .env("DATABASE_URL", database_url)
             .env("REDIS_URL", self.redis.url())
             .env("SMTP_URL", self.sink.url())
             .env("BILLRUNNER_OBJECT_STORE", format!("file://{}", self.folder.path().display()))
-            .env("BILLRUNNER_LEASE_SECS", lease_secs)
-            .env("BILLRUNNER_RETRY_BASE_MS", "20")
-            .env("BILLRUNNER_DATABASE_CONNECTIONS", "10")
             .env("BILLRUNNER_LOG", "error")
             .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("the worker does not start")?;
-        Ok(Process(child))
+            .kill_on_drop(true);
+        command
     }
 }
 

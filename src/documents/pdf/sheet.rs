@@ -42,7 +42,7 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    /// Fills a rectangle, behind the mark and all text.
+    /// Fills a rectangle, over the mark and behind all text.
     pub(super) fn fill(&mut self, colour: Colour, [x, y, width, height]: [Length; 4]) {
         if self.fill != Some(colour) {
             push_colour(&mut self.shapes, colour);
@@ -79,10 +79,10 @@ impl Sheet {
         self.write(fonts, style, (x, y), text);
     }
 
-    /// Returns the operators: shapes, then the mark, then text.
+    /// Returns the operators: the mark, then shapes, then text; light text on a dark shape stays readable so.
     pub(super) fn into_content(self, mark: &[u8]) -> Vec<u8> {
-        let mut content = self.shapes;
-        content.extend(mark);
+        let mut content = mark.to_vec();
+        content.extend(self.shapes);
         content.extend(b"BT\n");
         content.extend(self.text);
         content.extend(b"ET\n");
@@ -176,5 +176,13 @@ mod tests {
             push_lengths(&mut content, &[length]);
             assert_eq!(String::from_utf8_lossy(&content), text);
         }
+    }
+
+    #[test]
+    fn the_mark_lies_behind_everything_else() {
+        let mut sheet = Sheet::default();
+        sheet.fill([0, 0, 0], [0, 0, 1000, 1000]);
+        let content = sheet.into_content(b"the mark\n");
+        assert!(content.starts_with(b"the mark\n") && content.ends_with(b"BT\nET\n"));
     }
 }
