@@ -1,143 +1,28 @@
-//! The doors' common envelope, and the Redis door: requests read, recorded in the ledger, then removed.
+//! The Redis door: requests read, recorded in the ledger, then removed.
 //!
-//! `CloudEvents` 1.0 in JSON (structured mode): `type` names the kind, `source` and `id` are the idempotency key. A
-//! request that is refused goes to `…:intake:rejected` with the reason and holds up nobody.
+//! A request that is refused goes to `…:intake:rejected` with the reason and holds up nobody.
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
 use redis::{aio::MultiplexedConnection, from_redis_value, streams::StreamId};
-use serde::Deserialize;
-use serde_json::Value;
 use sqlx::{Acquire, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Reconnect,
-    job::{JobOptions, RequestId},
-    registry::{InvalidPayload, Registry},
+    envelope::{Envelope, EnvelopeError, MAX_BYTES},
+    registry::Registry,
     streams::{self, Streams},
 };
-use crate::store::jobs::{self, AcceptError, Accepted, NewJob};
+use crate::store::jobs::{self, AcceptError, Accepted};
 
 /// Requests recorded in one transaction.
 const BATCH: usize = 100;
-/// Largest envelope, the same at every door.
-const MAX_BYTES: usize = 65_536;
-/// Longest `id` and `source`.
-const MAX_KEY_LENGTH: usize = 200;
 /// Age at which a request that another process read but did not finish is taken over.
 const TAKE_OVER_AFTER: Duration = Duration::from_secs(15);
 /// Refused requests that are kept.
 const MAX_REJECTED: usize = 10_000;
-
-/// A request as other systems send it.
-#[derive(Debug, Deserialize)]
-pub struct Envelope {
-    specversion: String,
-    id: String,
-    source: String,
-    r#type: String,
-    #[serde(default)]
-    data: Value,
-    runat: Option<DateTime<Utc>>,
-    priority: Option<i16>,
-    traceparent: Option<String>,
-}
-
-/// Says why a request was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum EnvelopeError {
-    /// It has no field `ce`, or one that is no JSON envelope.
-    #[error("not a CloudEvents JSON envelope: {0}; send XADD <intake> * ce '<json>'")]
-    Unreadable(String),
-    /// It is larger than any request needs to be.
-    #[error("the envelope has {0} bytes; at most 65536 are read")]
-    TooLarge(usize),
-    /// An attribute has a value that is not taken.
-    #[error("attribute `{0}` {1}")]
-    Attribute(&'static str, String),
-    /// No handler has this name.
-    #[error("unknown job `{0}`; known: {1}")]
-    UnknownKind(String, String),
-    /// The payload does not fit the kind.
-    #[error(transparent)]
-    Payload(#[from] InvalidPayload),
-    /// The idempotency key was used for other work.
-    #[error(transparent)]
-    Conflict(AcceptError),
-    /// It holds a value that the ledger cannot keep, such as the character NUL.
-    #[error("the ledger does not take a value of it: {0}")]
-    Unrecordable(String),
-}
-
-impl Envelope {
-    /// Reads an envelope and checks its attributes.
-    ///
-    /// # Errors
-    /// [`EnvelopeError`], in words for the sender.
-    pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        if bytes.len() > MAX_BYTES {
-            return Err(EnvelopeError::TooLarge(bytes.len()));
-        }
-        let envelope: Self =
-            serde_json::from_slice(bytes).map_err(|error| EnvelopeError::Unreadable(error.to_string()))?;
-        if envelope.specversion != "1.0" {
-            return Err(EnvelopeError::Attribute("specversion", format!("is `{}`, not `1.0`", envelope.specversion)));
-        }
-        for (name, value) in [("id", &envelope.id), ("source", &envelope.source)] {
-            if value.is_empty() || value.len() > MAX_KEY_LENGTH || value.chars().any(char::is_control) {
-                return Err(EnvelopeError::Attribute(
-                    name,
-                    "must have 1 to 200 characters, none of them control".into(),
-                ));
-            }
-        }
-        if envelope.source.starts_with("billrunner/") {
-            return Err(EnvelopeError::Attribute("source", "`billrunner/…` is reserved for follow-up jobs".into()));
-        }
-        Ok(envelope)
-    }
-}
-
-impl<C: Clone + Send + Sync + 'static> Registry<C> {
-    /// Makes a ledger row from an envelope.
-    ///
-    /// # Errors
-    /// [`EnvelopeError`] when no kind has this type or the payload does not fit it.
-    pub fn prepare_envelope(&self, envelope: Envelope) -> Result<NewJob, EnvelopeError> {
-        let handler = self
-            .find_by_event_type(&envelope.r#type)
-            .ok_or_else(|| EnvelopeError::UnknownKind(envelope.r#type.clone(), self.event_types()))?;
-        let request = RequestId::new(envelope.source.clone(), envelope.id);
-        let options = JobOptions {
-            run_at: envelope.runat,
-            priority: envelope.priority.unwrap_or(0),
-            traceparent: envelope.traceparent,
-            parent_id: None,
-        };
-        Ok(self.prepare_untyped(handler, envelope.data, request, envelope.source, options)?)
-    }
-
-    /// Makes a ledger row from a kind's name and payload, for the command line.
-    ///
-    /// # Errors
-    /// [`EnvelopeError`] when the kind is unknown or the payload does not fit it.
-    pub fn prepare_kind(
-        &self,
-        kind: &str,
-        payload: Value,
-        request: RequestId,
-        requested_by: String,
-        options: JobOptions,
-    ) -> Result<NewJob, EnvelopeError> {
-        let handler = self
-            .find(kind)
-            .ok_or_else(|| EnvelopeError::UnknownKind(kind.to_owned(), self.kinds().collect::<Vec<_>>().join(", ")))?;
-        Ok(self.prepare_untyped(handler, payload, request, requested_by, options)?)
-    }
-}
 
 /// The Redis door, in every worker.
 pub(super) struct Intake<C> {

@@ -16,6 +16,7 @@ mod attempt;
 mod backend;
 mod backoff;
 mod dispatch;
+mod envelope;
 mod intake;
 mod job;
 mod reconcile;
@@ -25,7 +26,7 @@ mod streams;
 mod worker;
 
 pub use attempt::{Attempt, Effects, Finished};
-pub use intake::{Envelope, EnvelopeError};
+pub use envelope::{Envelope, EnvelopeError};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use registry::Registry;
 pub use streams::Streams;
