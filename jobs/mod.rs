@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `import_charges` | reads a charge file into Postgres | reseller and sha256 |
 //! | `start_bill_run` | fans a month out into one generation per customer and currency | reseller, provider, period, run id |
+//! | `finish_bill_run` | says how a bill run ended, once no generation is left | the run |
 //! | `generate_invoice` | prices a customer's charges into a draft, and opens it if asked | the invoice's unique key |
 //! | `change_invoice_status` | moves an invoice forward | invoice, target, version |
 //! | `discard_invoice` | throws a draft away | invoice |
@@ -14,6 +15,7 @@
 mod change_invoice_status;
 mod correct_invoice;
 mod discard_invoice;
+mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
 mod render_document;
@@ -23,6 +25,7 @@ mod start_bill_run;
 pub use change_invoice_status::ChangeInvoiceStatus;
 pub use correct_invoice::CorrectInvoice;
 pub use discard_invoice::DiscardInvoice;
+pub use finish_bill_run::FinishBillRun;
 pub use generate_invoice::{GenerateInvoice, InitialStatus};
 pub use import_charges::{ImportCharges, charge_file_location};
 pub use render_document::RenderDocument;
@@ -36,6 +39,7 @@ pub fn registry() -> Registry<Context> {
     Registry::new(providers::all().iter().map(|profile| profile.id))
         .with::<ImportCharges>()
         .with::<StartBillRun>()
+        .with::<FinishBillRun>()
         .with::<GenerateInvoice>()
         .with::<ChangeInvoiceStatus>()
         .with::<DiscardInvoice>()

@@ -1,4 +1,5 @@
-//! Fans a provider's month out: one `generate_invoice` per customer with charges and currency.
+//! Fans a provider's month out: a batch of one `generate_invoice` per customer with charges and currency, which ends with
+//! `finish_bill_run`.
 //!
 //! Idempotent by reseller, provider, period and run id: the children's keys hold all four. A final run closes the
 //! billing period; a provisional one makes drafts that wait for it.
@@ -7,10 +8,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GenerateInvoice, InitialStatus};
+use super::{FinishBillRun, GenerateInvoice, InitialStatus};
 use crate::{
     context::Context,
-    domain::{billing_period::BillingPeriod, ids::ResellerId},
+    domain::{
+        billing_period::BillingPeriod,
+        ids::{CustomerId, ResellerId},
+        money::Currency,
+    },
     providers,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
@@ -72,21 +77,36 @@ impl Job for StartBillRun {
             billing_period_start: self.billing_period.start(),
         };
         let customers = charge_sums::customers_with_charges(effects.connection(), period).await?;
-        for (customer_id, currency) in &customers {
-            let child = GenerateInvoice {
-                reseller_id: self.reseller_id,
-                customer_id: *customer_id,
-                provider: self.provider.clone(),
-                billing_period: self.billing_period,
-                currency: *currency,
-                status: self.status,
-                notify: self.notify,
-                replace: self.replace,
-                force: false,
-            };
-            let run = format!("{}/{}/{}/{}", self.reseller_id, self.provider, self.billing_period, self.run_id);
-            effects.enqueue(&child, format!("{run}/{customer_id}/{currency}")).await?;
-        }
+        let run = format!("{}/{}/{}/{}", self.reseller_id, self.provider, self.billing_period, self.run_id);
+        let generations: Vec<_> = customers
+            .iter()
+            .map(|&(customer_id, currency)| {
+                (self.generation(customer_id, currency), format!("{run}/{customer_id}/{currency}"))
+            })
+            .collect();
+        let completion = FinishBillRun {
+            reseller_id: self.reseller_id,
+            provider: self.provider.clone(),
+            billing_period: self.billing_period,
+            run_id: self.run_id.clone(),
+        };
+        effects.enqueue_batch(generations, &completion, &run).await?;
         effects.complete(format!("{} invoices to generate", customers.len())).await
+    }
+}
+
+impl StartBillRun {
+    fn generation(&self, customer_id: CustomerId, currency: Currency) -> GenerateInvoice {
+        GenerateInvoice {
+            reseller_id: self.reseller_id,
+            customer_id,
+            provider: self.provider.clone(),
+            billing_period: self.billing_period,
+            currency,
+            status: self.status,
+            notify: self.notify,
+            replace: self.replace,
+            force: false,
+        }
     }
 }

@@ -60,14 +60,8 @@ async fn a_redis_killed_in_the_middle_and_started_empty_loses_and_repeats_nothin
 async fn a_redis_frozen_in_the_middle_loses_and_repeats_nothing() -> Result<()> {
     let work = Work::in_the_middle().await?;
     work.redis.freeze()?;
+    // Accepted all the same: a job exists when its row is committed.
     work.bench.hand_in("one more", Does::Work, 0).await?;
-    work.bench
-        .until_count(
-            "a dispatch under way",
-            "SELECT count(*) FROM jobs WHERE external_id = 'one more' AND attempt = 1",
-            1,
-        )
-        .await?;
     work.redis.thaw()?;
     work.check(JOBS + 1).await
 }

@@ -37,9 +37,12 @@ pub struct Arguments {
     /// Not before this instant (RFC 3339).
     #[arg(long)]
     run_at: Option<DateTime<Utc>>,
-    /// Higher goes first.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    /// Higher goes first, from -100 to 100: a step is a head start of 30 seconds.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i16).range(-100..=100))]
     priority: i16,
+    /// While a job of this kind and key is not final, another is folded into it.
+    #[arg(long)]
+    dedupe_key: Option<String>,
     /// Wait until the job has ended; exit code 4 when it failed.
     #[arg(long)]
     wait: bool,
@@ -49,7 +52,12 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
     let payload = serde_json::from_str(&arguments.payload)
         .map_err(|error| Failure::Usage(format!("the payload is not JSON: {error}")))?;
     let request = RequestId::new(&arguments.source, arguments.id.unwrap_or_else(|| JobId::new().to_string()));
-    let options = JobOptions { run_at: arguments.run_at, priority: arguments.priority, ..JobOptions::default() };
+    let options = JobOptions {
+        run_at: arguments.run_at,
+        priority: arguments.priority,
+        dedupe_key: arguments.dedupe_key,
+        ..JobOptions::default()
+    };
     let registry = crate::jobs::registry();
     let job = registry.prepare_kind(&arguments.kind, payload, request, arguments.source, options)?;
     let pool = setup::connect(config).await?;
@@ -63,11 +71,11 @@ pub async fn hand_in(pool: &PgPool, job: &NewJob, wait: bool, output: Output) ->
     jobs::notify_dispatchers(&mut transaction).await?;
     transaction.commit().await?;
     if !wait {
-        let answer =
-            serde_json::json!({ "job_id": accepted.id(), "repeated": matches!(accepted, Accepted::Repeated(_)) });
+        let answer = serde_json::json!({ "job_id": accepted.id(), "repeated": !matches!(accepted, Accepted::New(_)) });
         return output.value(&answer, |_| match accepted {
             Accepted::New(id) => format!("job {id} is accepted"),
             Accepted::Repeated(id) => format!("job {id} was accepted before"),
+            Accepted::Folded(id) => format!("job {id} holds the dedupe key and stands for it"),
         });
     }
     let (job, attempts) = wait_for(pool, accepted.id()).await?;

@@ -66,7 +66,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
         }
         Command::Retry { id } => {
             let mut transaction = pool.begin().await?;
-            if !job_list::revive(&mut transaction, id).await? {
+            if !jobs::revive(&mut transaction, id).await? {
                 let found = job_list::find(&mut transaction, id).await?.ok_or_else(|| not_found(id))?;
                 return Err(
                     Failure::Refused(format!("job {id} is {}; only a dead job is retried", found.0.state)).into()

@@ -1,31 +1,51 @@
 //! One attempt at a job, as its handler sees it: where effects, outcome and follow-up jobs become one transaction.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-use super::job::{Job, JobError, JobOptions, RequestId, new_job};
-use super::registry::Lanes;
+use super::{
+    dispatch::Wake,
+    job::{Job, JobError, JobOptions, RequestId, new_job},
+    registry::Lanes,
+};
 use crate::{
     domain::{
         ids::{JobId, WorkerId},
         invoice_event::Cause,
     },
-    store::jobs::{self, Accepted, ClaimedJob},
+    store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress},
 };
+
+/// Shortest time between two records of progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Follow-up jobs recorded in one statement.
+const FOLLOW_UPS: usize = 500;
 
 /// The attempt a handler holds.
 #[derive(Clone)]
 pub struct Attempt {
     pub(super) job_id: JobId,
     pub(super) number: i32,
-    pub(super) worker_id: WorkerId,
     pub(super) traceparent: Option<String>,
     pub(super) requested_by: String,
-    pub(super) pool: PgPool,
-    pub(super) lanes: Lanes,
-    pub(super) dispatch: Arc<Notify>,
+    pub(super) batch_id: Option<JobId>,
+    pub(super) surroundings: Surroundings,
+    pub(super) cancelled: CancellationToken,
+    pub(super) progress_at: Arc<Mutex<Option<Instant>>>,
+}
+
+/// What all attempts of a worker share.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub worker_id: WorkerId,
+    pub pool: PgPool,
+    pub lanes: Lanes,
+    pub wake: Wake,
 }
 
 /// Proof that a job is done: only completing an attempt makes one.
@@ -41,22 +61,16 @@ pub(super) enum Completion {
 }
 
 impl Attempt {
-    pub(super) fn new(
-        claimed: &ClaimedJob,
-        worker_id: WorkerId,
-        pool: PgPool,
-        lanes: Lanes,
-        dispatch: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(claimed: &ClaimedJob, surroundings: Surroundings, cancelled: CancellationToken) -> Self {
         Self {
             job_id: claimed.id,
             number: claimed.attempt,
-            worker_id,
             traceparent: claimed.traceparent.clone(),
             requested_by: claimed.requested_by.clone(),
-            pool,
-            lanes,
-            dispatch,
+            batch_id: claimed.batch_id,
+            surroundings,
+            cancelled,
+            progress_at: Arc::default(),
         }
     }
 
@@ -84,9 +98,42 @@ impl Attempt {
     /// Starts the one transaction that holds effects, follow-up jobs and the outcome.
     ///
     /// # Errors
-    /// Transient, when the database fails.
+    /// Transient, when the database fails; [`JobError::Cancelled`], when somebody asked for the job's end.
     pub async fn begin(&self) -> Result<Effects, JobError> {
-        Ok(Effects { transaction: self.pool.begin().await?, attempt: self.clone() })
+        if self.cancelled.is_cancelled() {
+            return Err(JobError::Cancelled);
+        }
+        let transaction = self.surroundings.pool.begin().await?;
+        Ok(Effects { transaction, attempt: self.clone(), has_follow_ups: false })
+    }
+
+    /// Says how far a long job has come; at most once a second is recorded, so it may be called for every row.
+    ///
+    /// # Errors
+    /// [`JobError::Cancelled`], when somebody asked for the job's end; [`JobError::Superseded`], when the attempt was
+    /// taken away; transient, when the database fails.
+    pub async fn report_progress(&self, progress: Progress) -> Result<(), JobError> {
+        if self.cancelled.is_cancelled() {
+            return Err(JobError::Cancelled);
+        }
+        if !self.is_time_for_progress() {
+            return Ok(());
+        }
+        let Surroundings { pool, worker_id, .. } = &self.surroundings;
+        let attempt = (self.job_id, self.number);
+        if jobs::record_progress(&mut *pool.acquire().await?, *worker_id, attempt, &progress).await? {
+            return Ok(());
+        }
+        Err(if self.cancelled.is_cancelled() { JobError::Cancelled } else { JobError::Superseded })
+    }
+
+    fn is_time_for_progress(&self) -> bool {
+        let mut last = self.progress_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = last.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY);
+        if is_time {
+            *last = Some(Instant::now());
+        }
+        is_time
     }
 
     /// Completes without effects. The message says why there was nothing to do.
@@ -99,6 +146,7 @@ impl Attempt {
 pub struct Effects {
     transaction: Transaction<'static, Postgres>,
     attempt: Attempt,
+    has_follow_ups: bool,
 }
 
 impl Effects {
@@ -113,20 +161,51 @@ impl Effects {
     /// # Errors
     /// Transient, when the database fails; permanent, when the key was used for other work.
     pub async fn enqueue<J: Job>(&mut self, job: &J, key: impl std::fmt::Display) -> Result<JobId, JobError> {
+        let new = self.follow_up(job, key, JobOptions::default())?;
+        self.accept(&[new]).await?.pop().ok_or(JobError::Superseded)
+    }
+
+    /// Accepts a batch: any number of jobs, and one that is due when none of them is left, however they ended. Returns the
+    /// completion job's id, which is the batch's.
+    ///
+    /// # Errors
+    /// As [`Effects::enqueue`].
+    pub async fn enqueue_batch<J: Job, D: Job>(
+        &mut self,
+        members: impl IntoIterator<Item = (J, String)>,
+        completion: &D,
+        key: impl std::fmt::Display,
+    ) -> Result<JobId, JobError> {
+        let options = JobOptions { completes_batch: true, ..JobOptions::default() };
+        let completion = self.follow_up(completion, key, options)?;
+        let batch_id = self.accept(&[completion]).await?.pop().ok_or(JobError::Superseded)?;
+        let mut members = members.into_iter().peekable();
+        while members.peek().is_some() {
+            let some = members.by_ref().take(FOLLOW_UPS).map(|(job, key)| {
+                self.follow_up(&job, key, JobOptions { batch_id: Some(batch_id), ..JobOptions::default() })
+            });
+            let some = some.collect::<Result<Vec<_>, _>>()?;
+            self.accept(&some).await?;
+        }
+        Ok(batch_id)
+    }
+
+    fn follow_up<J: Job>(&self, job: &J, key: impl std::fmt::Display, options: JobOptions) -> Result<NewJob, JobError> {
         let request = RequestId::new(format!("billrunner/{}", J::KIND), key);
-        let options = JobOptions {
-            traceparent: self.attempt.traceparent.clone(),
-            parent_id: Some(self.attempt.job_id),
-            ..JobOptions::default()
-        };
-        let requested_by = self.attempt.requested_by.clone();
-        let new =
-            new_job(job, self.attempt.lanes.of(job), request, requested_by, options).map_err(JobError::permanent)?;
-        let accepted: Accepted = jobs::accept(&mut self.transaction, &new).await.map_err(|error| match error {
-            jobs::AcceptError::Database(error) => JobError::transient(error),
-            conflict @ jobs::AcceptError::Conflict { .. } => JobError::permanent(conflict),
-        })?;
-        Ok(accepted.id())
+        let traceparent = self.attempt.traceparent.clone();
+        let options = JobOptions { traceparent, parent_id: Some(self.attempt.job_id), ..options };
+        let lane = self.attempt.surroundings.lanes.of(job);
+        new_job(job, lane, request, self.attempt.requested_by.clone(), options).map_err(JobError::permanent)
+    }
+
+    async fn accept(&mut self, new: &[NewJob]) -> Result<Vec<JobId>, JobError> {
+        self.has_follow_ups = true;
+        let accepted = jobs::accept_all(&mut self.transaction, new).await?;
+        let id = |accepted: Result<jobs::Accepted, AcceptError>| accepted.map(jobs::Accepted::id);
+        accepted.into_iter().map(id).collect::<Result<_, _>>().map_err(|error| match error {
+            AcceptError::Database(error) => JobError::transient(error),
+            conflict @ AcceptError::Conflict { .. } => JobError::permanent(conflict),
+        })
     }
 
     /// Records the outcome, commits all of it, and sends the follow-up jobs on their way.
@@ -135,11 +214,16 @@ impl Effects {
     /// [`JobError::Superseded`] when the attempt was taken away meanwhile: nothing is kept.
     pub async fn complete(mut self, message: impl Into<String>) -> Result<Finished, JobError> {
         let outcome = (self.attempt.job_id, self.attempt.number, message.into());
-        if jobs::finish(&mut self.transaction, self.attempt.worker_id, std::slice::from_ref(&outcome)).await? != 1 {
+        let Surroundings { worker_id, wake, .. } = &self.attempt.surroundings;
+        if jobs::finish(&mut self.transaction, *worker_id, std::slice::from_ref(&outcome)).await? != 1 {
             return Err(JobError::Superseded);
         }
         self.transaction.commit().await?;
-        self.attempt.dispatch.notify_one();
+        if self.has_follow_ups || self.attempt.batch_id.is_some() {
+            wake.now()
+        } else {
+            wake.job_ended()
+        }
         Ok(Finished(Completion::Committed))
     }
 }

@@ -18,7 +18,7 @@ use apalis_core::{
     worker::context::WorkerContext,
 };
 use redis::aio::MultiplexedConnection;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Reconnect,
+    dispatch::Wake,
     settle::{SettleLayer, Settled},
     streams::{self, Message, Streams},
 };
@@ -59,7 +60,7 @@ pub(super) struct Lane {
     pub streams: Streams,
     pub leases: Leases,
     pub redis_was_emptied: Arc<Notify>,
-    pub wake_dispatch: Arc<Notify>,
+    pub wake: Wake,
     /// Nothing more is fetched.
     pub stop: CancellationToken,
     /// Nothing runs any more.
@@ -204,7 +205,7 @@ impl Lane {
             tracing::error!(lane = self.name, entries = ?poison, "entries that are no jobs are removed");
         }
         for entry_id in poison {
-            let _ = settled.send(Settled { entry_id, finished: None });
+            let _ = settled.send(Settled::without_outcome(entry_id));
         }
         self.leases.add(&messages);
         messages
@@ -240,7 +241,7 @@ impl Lane {
         for Message { entry_id, job, .. } in messages {
             match by_job.remove(&job) {
                 Some(job) => jobs.push(Claimed { entry_id, job }),
-                None => drop(settled.send(Settled { entry_id, finished: None })),
+                None => drop(settled.send(Settled::without_outcome(entry_id))),
             }
         }
         jobs
@@ -311,25 +312,21 @@ impl Lane {
         let deaths = jobs::record_worker_deaths(&mut connection, &attempts).await?;
         tracing::warn!(lane = self.name, entries = left.len(), deaths, "jobs of a vanished worker were rescued");
         // What the dead worker had fetched but not started is still claimable: a fresh copy brings it to whoever is free.
-        self.send_again(redis, &mut connection, &left).await?;
+        self.send_again(redis, &left).await?;
         streams::remove(redis, &self.key, &old).await?;
-        self.wake_dispatch.notify_one();
+        self.wake.now();
         Ok(())
     }
 
     /// Sends what this worker still holds on to others, as fresh copies. Returns how many.
-    pub async fn hand_back(
-        &self,
-        redis: &mut MultiplexedConnection,
-        connection: &mut PgConnection,
-    ) -> Result<usize, KeepError> {
+    pub async fn hand_back(&self, redis: &mut MultiplexedConnection) -> Result<usize, KeepError> {
         let held = match streams::held(redis, &self.key, &self.consumer).await {
             Err(error) if streams::is_group_missing(&error) => return Ok(0),
             held => held?,
         };
         let messages: Vec<Message> = held.into_iter().filter_map(|entry| streams::decode(entry).ok()).collect();
         if !messages.is_empty() {
-            self.send_again(redis, connection, &messages).await?;
+            self.send_again(redis, &messages).await?;
             let old: Vec<String> = messages.iter().map(|message| message.entry_id.clone()).collect();
             streams::remove(redis, &self.key, &old).await?;
         }
@@ -337,19 +334,13 @@ impl Lane {
         Ok(messages.len())
     }
 
-    async fn send_again(
-        &self,
-        redis: &mut MultiplexedConnection,
-        connection: &mut PgConnection,
-        messages: &[Message],
-    ) -> Result<(), KeepError> {
+    async fn send_again(&self, redis: &mut MultiplexedConnection, messages: &[Message]) -> Result<(), KeepError> {
         if messages.is_empty() {
             return Ok(());
         }
         let copy = |message: &Message| Dispatch { id: message.job, attempt: message.attempt, queue: self.name.clone() };
         let copies: Vec<Dispatch> = messages.iter().map(copy).collect();
-        let entry_ids = self.streams.add(redis, &copies).await?;
-        Ok(jobs::record_stream_ids(connection, &copies, &entry_ids).await?)
+        Ok(self.streams.add(redis, &copies).await?)
     }
 
     /// Writes outcomes that stand alone and removes settled entries, until no handler is left to send any.
@@ -358,6 +349,11 @@ impl Lane {
         let mut batch = Vec::with_capacity(ACK_BATCH);
         while settled.recv_many(&mut batch, ACK_BATCH).await > 0 {
             self.finish(batch.iter().filter_map(|settled| settled.finished.clone()).collect()).await;
+            if batch.iter().any(|settled| settled.is_in_batch) {
+                self.wake.now()
+            } else {
+                self.wake.job_ended()
+            }
             let entry_ids: Vec<String> = batch.drain(..).map(|settled| settled.entry_id).collect();
             let mut reconnect = Reconnect::new();
             while let Err(error) = streams::remove(&mut redis, &self.key, &entry_ids).await {

@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-/// Longest wait between two attempts of a job.
-const MAX_RETRY: Duration = Duration::from_mins(15);
 /// First and longest wait before talking to a server again that did not answer.
 const FIRST_RECONNECT: Duration = Duration::from_millis(50);
 const MAX_RECONNECT: Duration = Duration::from_secs(2);
 
-/// Returns a random wait up to `base × 2^failures`, at most 15 minutes: full jitter, so that jobs that failed
-/// together do not come back together.
-pub fn retry_after(base: Duration, failed_attempts: i32) -> Duration {
+/// Returns a random wait up to `base × 2^failures`, at most `longest`: full jitter, so that jobs that failed together do
+/// not come back together.
+pub fn retry_after(base: Duration, longest: Duration, failed_attempts: i32) -> Duration {
     let doublings = u32::try_from(failed_attempts).unwrap_or(0).min(20);
-    let ceiling = base.saturating_mul(2_u32.saturating_pow(doublings)).min(MAX_RETRY);
+    let ceiling = base.saturating_mul(2_u32.saturating_pow(doublings)).min(longest);
     ceiling.mul_f64(rand::rng().random_range(0.0..=1.0))
 }
 
@@ -43,10 +41,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_and_never_pass_a_quarter_of_an_hour() {
-        let base = Duration::from_secs(1);
-        assert!((0..100).all(|_| retry_after(base, 0) <= base));
-        assert!((0..100).all(|_| retry_after(base, 1000) <= MAX_RETRY));
-        assert!((0..100).any(|_| retry_after(base, 1000) > Duration::from_mins(5)));
+    fn waits_grow_and_never_pass_the_longest() {
+        let (base, longest) = (Duration::from_secs(1), Duration::from_mins(15));
+        assert!((0..100).all(|_| retry_after(base, longest, 0) <= base));
+        assert!((0..100).all(|_| retry_after(base, longest, 1000) <= longest));
+        assert!((0..100).any(|_| retry_after(base, longest, 1000) > Duration::from_mins(5)));
     }
 }

@@ -2,59 +2,93 @@
 //!
 //! Every worker runs this loop; `FOR UPDATE SKIP LOCKED` keeps them apart, so there is no leader. It wakes when a
 //! handler completed, when another process says so over LISTEN/NOTIFY, and when the next waiting job is due.
+//!
+//! Redis gets a lane's next fraction of a second of work, not all of it: what waits in Postgres can still be overtaken by
+//! a more urgent job, paused, limited and cancelled.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::aio::MultiplexedConnection;
-use sqlx::{PgPool, postgres::PgListener};
+use sqlx::{Acquire, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Reconnect, streams::Streams};
-use crate::store::jobs;
+use super::{backoff::Reconnect, registry::Lanes, streams::Streams};
+use crate::store::{
+    jobs::{self, Dispatch, Room},
+    queue_controls::{self, Allowance},
+};
 
-/// Jobs taken in one round: one pipeline, one short transaction.
-const ROUND: i64 = 500;
+/// Fewest and most unread messages that a lane is filled up to.
+const MIN_WINDOW: i64 = 16;
+const MAX_WINDOW: i64 = 4096;
+/// Shortest and longest wait before a lane that is full, or has more to give, is looked at again.
+const MIN_REFILL: Duration = Duration::from_millis(5);
+const MAX_REFILL: Duration = Duration::from_millis(160);
 /// Longest sleep: what a lost notification can cost.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
-/// Dispatches until told to stop, outliving both servers' absences.
-pub(super) async fn run(pool: PgPool, streams: Streams, wake: Arc<Notify>, stop: CancellationToken) {
-    let Some(mut redis) = streams.connect_patiently(&stop).await else { return };
-    let mut reconnect = Reconnect::new();
-    while !stop.is_cancelled() {
-        match round(&pool, &streams, &mut redis).await {
-            Ok(Round::Full) => reconnect = Reconnect::new(),
-            Ok(Round::Drained(sleep)) => {
-                reconnect = Reconnect::new();
-                tokio::select! {
-                    () = wake.notified() => {}
-                    () = tokio::time::sleep(sleep) => {}
-                    () = stop.cancelled() => return,
-                }
-            }
-            Err(error) => {
-                if reconnect.is_first() {
-                    tracing::warn!(%error, "dispatch waits");
-                }
-                tokio::select! {
-                    () = reconnect.pause() => {}
-                    () = stop.cancelled() => return,
-                }
-                if matches!(error, DispatchError::Redis(_)) {
-                    let Some(connection) = streams.connect_patiently(&stop).await else { return };
-                    redis = connection;
-                }
-            }
+/// How others tell the dispatch loop of their process that there is something to do.
+#[derive(Clone, Default)]
+pub(super) struct Wake(Arc<WakeState>);
+
+#[derive(Default)]
+struct WakeState {
+    notify: Notify,
+    has_limits: AtomicBool,
+}
+
+impl Wake {
+    /// A job may be due.
+    pub fn now(&self) {
+        self.0.notify.notify_one();
+    }
+
+    /// A job ended and left none behind: of interest only where a limit holds others back.
+    pub fn job_ended(&self) {
+        if self.0.has_limits.load(Ordering::Relaxed) {
+            self.now();
         }
     }
 }
 
-enum Round {
-    /// There may be more.
-    Full,
-    /// Nothing more is due for this long.
-    Drained(Duration),
+/// The dispatch loop of a process.
+pub(super) struct Dispatcher {
+    pub pool: PgPool,
+    pub streams: Streams,
+    pub wake: Wake,
+    pub stop: CancellationToken,
+    lanes: Vec<LaneFlow>,
+    refill: Duration,
+}
+
+/// A lane's window: how many unread messages it is filled up to.
+struct LaneFlow {
+    name: String,
+    window: i64,
+    /// Whether the last round left jobs behind for want of room.
+    was_full: bool,
+}
+
+impl LaneFlow {
+    /// Returns how many messages the lane takes. The window doubles where a full lane was read empty, and shrinks where it
+    /// stays full: it follows what the workers take between two looks.
+    fn places(&mut self, unread: i64) -> i64 {
+        if self.was_full && unread == 0 {
+            self.window = (self.window * 2).min(MAX_WINDOW);
+        } else if unread > self.window / 2 {
+            self.window = (self.window - self.window / 8).max(MIN_WINDOW);
+            return 0;
+        }
+        self.window - unread
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,50 +99,163 @@ enum DispatchError {
     Redis(#[from] redis::RedisError),
 }
 
-async fn round(pool: &PgPool, streams: &Streams, redis: &mut MultiplexedConnection) -> Result<Round, DispatchError> {
-    let mut connection = pool.acquire().await?;
-    let dispatches = jobs::take_due(&mut connection, ROUND).await?;
-    if dispatches.is_empty() {
-        let seconds = jobs::seconds_until_due(&mut connection).await?;
-        let sleep = seconds.map_or(MAX_SLEEP, |seconds| {
-            Duration::try_from_secs_f64(seconds + 0.001).unwrap_or(MAX_SLEEP).min(MAX_SLEEP)
-        });
-        return Ok(Round::Drained(sleep));
+impl Dispatcher {
+    pub fn new(pool: PgPool, streams: Streams, lanes: &Lanes, wake: Wake, stop: CancellationToken) -> Self {
+        let flow = |name: &String| LaneFlow { name: name.clone(), window: MIN_WINDOW, was_full: false };
+        let lanes = lanes.iter().map(|(_, name)| flow(name)).collect();
+        Self { pool, streams, wake, stop, lanes, refill: MIN_REFILL }
     }
-    match streams.add(redis, &dispatches).await {
-        Ok(entry_ids) => jobs::record_stream_ids(&mut connection, &dispatches, &entry_ids).await?,
-        Err(error) => {
+
+    /// Dispatches until told to stop, outliving both servers' absences.
+    pub async fn run(mut self) {
+        let stop = self.stop.clone();
+        let Some(mut redis) = self.streams.connect_patiently(&stop).await else { return };
+        let mut reconnect = Reconnect::new();
+        while !stop.is_cancelled() {
+            match self.round(&mut redis).await {
+                Ok(sleep) => {
+                    reconnect = Reconnect::new();
+                    let wake = self.wake.clone();
+                    tokio::select! {
+                        () = wake.0.notify.notified() => {}
+                        () = tokio::time::sleep(sleep) => {}
+                        () = stop.cancelled() => return,
+                    }
+                }
+                Err(error) => {
+                    if reconnect.is_first() {
+                        tracing::warn!(%error, "dispatch waits");
+                    }
+                    tokio::select! {
+                        () = reconnect.pause() => {}
+                        () = stop.cancelled() => return,
+                    }
+                    if matches!(error, DispatchError::Redis(_)) {
+                        let Some(connection) = self.streams.connect_patiently(&stop).await else { return };
+                        redis = connection;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what is due and has room. Returns how long nothing more is to do.
+    async fn round(&mut self, redis: &mut MultiplexedConnection) -> Result<Duration, DispatchError> {
+        let names: Vec<&str> = self.lanes.iter().map(|lane| lane.name.as_str()).collect();
+        let unread = self.streams.count_unread(redis, &names).await?;
+        let rooms: Vec<Room> = self
+            .lanes
+            .iter_mut()
+            .zip(unread)
+            .map(|(lane, unread)| Room {
+                queue: lane.name.clone(),
+                places: lane.places(unread),
+                bound: lane.name.clone(),
+                bound_places: None,
+            })
+            .collect();
+        let mut connection = self.pool.acquire().await?;
+        jobs::release_batches(&mut connection).await?;
+        let (dispatches, next_token) = self.take(&mut connection, rooms.clone()).await?;
+        if !dispatches.is_empty()
+            && let Err(error) = self.streams.add(redis, &dispatches).await
+        {
             jobs::undo_dispatch(&mut connection, &dispatches).await?;
             return Err(error.into());
         }
+        let refill = self.next_refill(&rooms, &dispatches);
+        let due = jobs::seconds_until_due(&mut connection).await?;
+        let shortest = [due, next_token].into_iter().flatten().fold(f64::INFINITY, f64::min);
+        let due = Duration::try_from_secs_f64(shortest + 0.001).unwrap_or(MAX_SLEEP);
+        Ok(due.min(refill).min(MAX_SLEEP))
     }
-    Ok(Round::Full)
+
+    /// Takes due jobs within the rooms and what limits allow; also returns when the next token of an empty bucket comes.
+    async fn take(
+        &self,
+        connection: &mut PgConnection,
+        mut rooms: Vec<Room>,
+    ) -> sqlx::Result<(Vec<Dispatch>, Option<f64>)> {
+        let has_limits = queue_controls::has_limits(connection).await?;
+        self.wake.0.has_limits.store(has_limits, Ordering::Relaxed);
+        if !has_limits {
+            return Ok((jobs::take_due(connection, &rooms).await?, None));
+        }
+        let mut transaction = connection.begin().await?;
+        let allowances = queue_controls::hold_allowances(&mut transaction).await?;
+        bind(&mut rooms, &allowances);
+        let dispatches = jobs::take_due(&mut transaction, &rooms).await?;
+        let lanes: Vec<String> = dispatches.iter().map(|dispatch| dispatch.queue.clone()).collect();
+        queue_controls::spend_tokens(&mut transaction, &lanes).await?;
+        transaction.commit().await?;
+        let next_token = allowances.iter().filter_map(|allowance| allowance.next_token_seconds).reduce(f64::min);
+        Ok((dispatches, next_token))
+    }
+
+    /// Returns when a lane with more to do than room is looked at again: soon where much moves, later where it does not.
+    fn next_refill(&mut self, rooms: &[Room], dispatches: &[Dispatch]) -> Duration {
+        let mut sent: HashMap<&str, i64> = HashMap::new();
+        for dispatch in dispatches {
+            *sent.entry(&dispatch.queue).or_default() += 1;
+        }
+        for (lane, room) in self.lanes.iter_mut().zip(rooms) {
+            lane.was_full = sent.get(lane.name.as_str()).copied().unwrap_or(0) >= room.places;
+        }
+        if !self.lanes.iter().any(|lane| lane.was_full) {
+            self.refill = MIN_REFILL;
+            return MAX_SLEEP;
+        }
+        self.refill = if dispatches.is_empty() { (self.refill * 2).min(MAX_REFILL) } else { MIN_REFILL };
+        self.refill
+    }
 }
 
-/// Wakes the dispatch loop when a process outside this one enqueued.
-pub(super) async fn listen(pool: PgPool, wake: Arc<Notify>, stop: CancellationToken) {
-    let mut reconnect = Reconnect::new();
-    while !stop.is_cancelled() {
-        let listened = async {
-            let mut listener = PgListener::connect_with(&pool).await?;
-            listener.listen(jobs::NOTIFY_CHANNEL).await?;
-            wake.notify_one();
-            loop {
-                // `None` says that the connection broke and what was sent meanwhile is lost: a reason to look, too.
-                listener.try_recv().await?;
-                reconnect = Reconnect::new();
-                wake.notify_one();
+/// Narrows rooms to what limits allow: a lane's own is its alone, a queue's is shared by all of its lanes.
+fn bind(rooms: &mut [Room], allowances: &[Allowance]) {
+    for room in rooms {
+        let queue = room.queue.split('.').next().unwrap_or_default().to_owned();
+        for allowance in allowances {
+            if allowance.queue == queue {
+                room.bound.clone_from(&queue);
+                room.bound_places = Some(allowance.jobs);
+            } else if allowance.queue == room.queue {
+                room.places = room.places.min(allowance.jobs);
             }
-        };
-        let listened: Result<(), sqlx::Error> = tokio::select! {
-            ended = listened => ended,
-            () = stop.cancelled() => return,
-        };
-        if let Err(error) = listened
-            && reconnect.is_first()
-        {
-            tracing::warn!(%error, "the notification channel broke");
         }
-        reconnect.pause().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(window: i64, was_full: bool) -> LaneFlow {
+        LaneFlow { name: "mail".into(), window, was_full }
+    }
+
+    #[test]
+    fn a_window_grows_where_workers_take_all_and_shrinks_where_they_do_not() {
+        let mut fast = lane(MIN_WINDOW, true);
+        assert_eq!(fast.places(0), 2 * MIN_WINDOW);
+        for _ in 0..20 {
+            fast.places(0);
+        }
+        assert_eq!(fast.window, MAX_WINDOW);
+        for _ in 0..100 {
+            assert_eq!(fast.places(MAX_WINDOW), 0);
+        }
+        assert_eq!(fast.window, MIN_WINDOW);
+        assert_eq!(lane(MIN_WINDOW, false).places(0), MIN_WINDOW, "an idle lane stays as it is");
+    }
+
+    #[test]
+    fn a_queues_limit_is_shared_by_its_lanes_and_a_lanes_is_its_own() {
+        let room = |queue: &str| Room { queue: queue.into(), places: 9, bound: queue.into(), bound_places: None };
+        let mut rooms = [room("billing.aws"), room("billing.google"), room("mail")];
+        let allowance = |queue: &str, jobs| Allowance { queue: queue.into(), jobs, next_token_seconds: None };
+        bind(&mut rooms, &[allowance("billing", 3), allowance("billing.aws", 1)]);
+        let bound = rooms.map(|room| (room.places, room.bound, room.bound_places));
+        let expected = [(1, "billing", Some(3)), (9, "billing", Some(3)), (9, "mail", None)];
+        assert_eq!(bound, expected.map(|(places, bound, most)| (places, bound.to_owned(), most)));
     }
 }

@@ -101,7 +101,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
             run_at: envelope.runat,
             priority: envelope.priority.unwrap_or(0),
             traceparent: envelope.traceparent,
-            parent_id: None,
+            ..JobOptions::default()
         };
         Ok(self.prepare_untyped(handler, envelope.data, request, envelope.source, options)?)
     }

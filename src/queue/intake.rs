@@ -6,11 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use redis::{aio::MultiplexedConnection, from_redis_value, streams::StreamId};
 use sqlx::{Acquire, PgConnection, PgPool};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Reconnect,
+    dispatch::Wake,
     envelope::{Envelope, EnvelopeError, MAX_BYTES},
     registry::Registry,
     streams::{self, Streams},
@@ -30,7 +30,7 @@ pub(super) struct Intake<C> {
     pub streams: Streams,
     pub registry: Arc<Registry<C>>,
     pub consumer: String,
-    pub wake_dispatch: Arc<Notify>,
+    pub wake: Wake,
     pub stop: CancellationToken,
 }
 
@@ -108,7 +108,7 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
             }
         }
         transaction.commit().await?;
-        self.wake_dispatch.notify_one();
+        self.wake.now();
 
         let mut pipe = redis::pipe();
         for (reason, bytes) in &rejected {

@@ -53,6 +53,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TIMEOUT: Duration;
     /// Failed attempts after which it is dead; with full jitter to 15 minutes, ten take about an hour.
     const MAX_ATTEMPTS: i32 = 10;
+    /// Longest wait between two attempts; the ceiling of the jitter doubles with each failure until here.
+    const MAX_BACKOFF: Duration = Duration::from_mins(15);
 
     /// Names the lane inside the queue, such as the provider; `None` is the common lane.
     fn lane(&self) -> Option<&str> {
@@ -69,9 +71,9 @@ pub enum JobError {
     /// No repetition helps: the job goes to the dead letters at once.
     #[error("{0}")]
     Permanent(#[source] Box<dyn Error + Send + Sync>),
-    /// Tried again with backoff, until the attempts are spent.
+    /// Tried again with backoff, until the attempts are spent; not before the time the other side named, if it did.
     #[error("{0}")]
-    Transient(#[source] Box<dyn Error + Send + Sync>),
+    Transient(#[source] Box<dyn Error + Send + Sync>, Option<Duration>),
     /// Not its time yet: runs later, and no attempt is counted.
     #[error("not yet: {reason}")]
     Snooze {
@@ -80,6 +82,9 @@ pub enum JobError {
         /// What it waits for.
         reason: String,
     },
+    /// Somebody asked for its end, and it had reached a point where nothing is half done.
+    #[error("cancelled")]
+    Cancelled,
     /// The attempt was taken away meanwhile; whoever holds the job now decides.
     #[error("the attempt was superseded")]
     Superseded,
@@ -93,7 +98,13 @@ impl JobError {
 
     /// Marks an error as one that may pass.
     pub fn transient(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Transient(error.into())
+        Self::Transient(error.into(), None)
+    }
+
+    /// Marks an error as one that may pass, though not before a while that the other side named, such as an HTTP
+    /// `Retry-After`.
+    pub fn transient_after(error: impl Into<Box<dyn Error + Send + Sync>>, retry_after: Duration) -> Self {
+        Self::Transient(error.into(), Some(retry_after))
     }
 
     /// Returns the message with those of its causes, for the ledger.
@@ -139,12 +150,18 @@ impl RequestId {
 pub struct JobOptions {
     /// Not before.
     pub run_at: Option<DateTime<Utc>>,
-    /// Higher goes first; 0 is normal.
+    /// Higher goes first: a step is a head start of 30 seconds. From -100 to 100; 0 is normal.
     pub priority: i16,
+    /// While a job of the same kind and key is not final, this one is folded into it.
+    pub dedupe_key: Option<String>,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// The job that fans it out.
     pub parent_id: Option<JobId>,
+    /// The completion job of the batch it belongs to.
+    pub batch_id: Option<JobId>,
+    /// Whether it is a batch's completion job itself.
+    pub completes_batch: bool,
 }
 
 /// Turns a payload into the row that the ledger accepts.
@@ -172,7 +189,10 @@ pub(super) fn new_job<J: Job>(
         payload_hash: hasher.finalize().into(),
         source: request.source,
         external_id: request.external_id,
+        dedupe_key: options.dedupe_key,
         parent_id: options.parent_id,
+        batch_id: options.batch_id,
+        completes_batch: options.completes_batch,
         max_attempts: J::MAX_ATTEMPTS,
         run_at: options.run_at,
         traceparent: options.traceparent,

@@ -5,9 +5,10 @@
 //!
 //! ```text
 //!  scheduled ──due──> dispatched ──claim──> running ──> done
-//!      ^                  │  ^                 ├──> scheduled   transient: backoff with full jitter; or snooze
-//!      └──Redis is down───┘  └── reconcile     ├──> dead        permanent, attempts spent, third worker death
-//!                                              └──> discarded   by an operator
+//!    ^    ^               │  ^                 ├──> scheduled   transient: backoff with full jitter; or snooze
+//!    │    └─Redis is down─┘  └── reconcile     ├──> dead        permanent, attempts spent, third worker death
+//!    │      or a pause                         └──> discarded   cancelled
+//!  awaiting: a batch's completion job, until no job of the batch is left
 //! ```
 //!
 //! The attempt's number is a fencing token: dispatch raises it, the message carries it, every outcome must show it.
@@ -17,8 +18,10 @@ mod backend;
 mod backoff;
 mod dispatch;
 mod envelope;
+mod in_hand;
 mod intake;
 mod job;
+mod notices;
 mod reconcile;
 mod registry;
 mod settle;

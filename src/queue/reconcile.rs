@@ -2,15 +2,19 @@
 //!
 //! A message sent twice is harmless: both carry the same attempt and only one is claimed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use redis::aio::MultiplexedConnection;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Reconnect, streams::Streams};
-use crate::store::jobs;
+use super::{backoff::Reconnect, dispatch::Wake, streams::Streams};
+use crate::store::jobs::{self, Dispatch};
 
 /// Rows looked up in one round.
 const ROUND: i64 = 500;
@@ -25,7 +29,7 @@ pub(super) async fn run(
     pool: PgPool,
     streams: Streams,
     redis_was_emptied: Arc<Notify>,
-    wake_dispatch: Arc<Notify>,
+    wake: Wake,
     retention_days: i32,
     stop: CancellationToken,
 ) {
@@ -48,7 +52,7 @@ pub(super) async fn run(
             let Some(connection) = streams.connect_patiently(&stop).await else { return };
             redis = connection;
         }
-        wake_dispatch.notify_one();
+        wake.now();
     }
 }
 
@@ -70,20 +74,10 @@ async fn round(
     let mut connection = pool.acquire().await?;
     loop {
         let unchecked = jobs::take_unchecked(&mut connection, age_seconds, ROUND).await?;
-        let sent: Vec<_> = unchecked.iter().filter_map(|(dispatch, id)| Some((dispatch, id.as_deref()?))).collect();
-        let present = if sent.is_empty() { Vec::new() } else { streams.are_present(redis, &sent).await? };
-        let kept: std::collections::HashSet<_> =
-            sent.iter().zip(present).filter(|(_, present)| *present).map(|((dispatch, _), _)| dispatch.id).collect();
-        let lost: Vec<_> = unchecked
-            .iter()
-            .map(|(dispatch, _)| dispatch)
-            .filter(|dispatch| !kept.contains(&dispatch.id))
-            .cloned()
-            .collect();
+        let lost = lost(streams, redis, &unchecked).await?;
         if !lost.is_empty() {
             tracing::warn!(count = lost.len(), "redis lost jobs; they are sent again");
-            let entry_ids = streams.add(redis, &lost).await?;
-            jobs::record_stream_ids(&mut connection, &lost, &entry_ids).await?;
+            streams.add(redis, &lost).await?;
         }
         if i64::try_from(unchecked.len()).unwrap_or(ROUND) < ROUND || age_seconds <= 0.0 && lost.is_empty() {
             break;
@@ -96,4 +90,20 @@ async fn round(
     }
     jobs::prune(&mut connection, retention_days, PRUNE_ROUND).await?;
     Ok(())
+}
+
+/// Returns the dispatches that Redis no longer has. A lane's stream is short, so it is read whole.
+async fn lost(
+    streams: &Streams,
+    redis: &mut MultiplexedConnection,
+    dispatches: &[Dispatch],
+) -> redis::RedisResult<Vec<Dispatch>> {
+    let mut present = HashMap::new();
+    for lane in dispatches.iter().map(|dispatch| dispatch.queue.as_str()).collect::<HashSet<_>>() {
+        present.insert(lane, streams.messages(redis, lane).await?);
+    }
+    let is_lost = |dispatch: &&Dispatch| {
+        present.get(dispatch.queue.as_str()).is_none_or(|sent| !sent.contains(&(dispatch.id, dispatch.attempt)))
+    };
+    Ok(dispatches.iter().filter(is_lost).cloned().collect())
 }

@@ -19,6 +19,7 @@ pub(super) struct Handler<C> {
     pub kind: &'static str,
     pub event_type: &'static str,
     pub timeout: Duration,
+    pub max_backoff: Duration,
     pub run: Run<C>,
     prepare: Prepare,
 }
@@ -72,6 +73,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
                 kind: J::KIND,
                 event_type: J::EVENT_TYPE,
                 timeout: J::TIMEOUT,
+                max_backoff: J::MAX_BACKOFF,
                 run: run::<J>,
                 prepare: prepare::<J>,
             },
@@ -94,6 +96,11 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
 
     pub(super) fn event_types(&self) -> String {
         self.handlers.values().map(|handler| handler.event_type).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the longest wait between two attempts, by kind.
+    pub(super) fn max_backoffs(&self) -> BTreeMap<&'static str, Duration> {
+        self.handlers.values().map(|handler| (handler.kind, handler.max_backoff)).collect()
     }
 
     pub(super) fn lanes(&self) -> &Lanes {

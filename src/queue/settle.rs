@@ -3,6 +3,7 @@
 //! This is the only place where a failure becomes retry, snooze or death, and Postgres the only place where it is kept.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -11,7 +12,7 @@ use std::{
 use apalis_core::{error::BoxDynError, task::Task};
 use futures::{FutureExt, future::BoxFuture};
 use sqlx::PgPool;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
@@ -19,6 +20,7 @@ use super::{
     attempt::{Completion, Finished},
     backend::Claimed,
     backoff::{Reconnect, retry_after},
+    dispatch::Wake,
     job::JobError,
 };
 use crate::{
@@ -26,10 +28,21 @@ use crate::{
     store::jobs::{self, NextStep},
 };
 
+/// Longest wait that another side may impose on us.
+const LONGEST_NAMED: Duration = Duration::from_hours(24);
+
 /// An attempt that is over: its entry can go, once its outcome is written where that is still to do.
 pub(super) struct Settled {
     pub entry_id: String,
     pub finished: Option<(JobId, i32, String)>,
+    pub is_in_batch: bool,
+}
+
+impl Settled {
+    /// An entry that can go and says nothing about a job.
+    pub fn without_outcome(entry_id: String) -> Self {
+        Self { entry_id, finished: None, is_in_batch: false }
+    }
 }
 
 /// Wraps a lane's handler.
@@ -38,8 +51,9 @@ pub(super) struct SettleLayer {
     pub pool: PgPool,
     pub worker_id: WorkerId,
     pub settled: mpsc::UnboundedSender<Settled>,
-    pub wake_dispatch: Arc<Notify>,
+    pub wake: Wake,
     pub retry_base: Duration,
+    pub max_backoffs: Arc<BTreeMap<&'static str, Duration>>,
 }
 
 impl<S> Layer<S> for SettleLayer {
@@ -99,7 +113,8 @@ where
                 }
             };
             // The receiver outlives every handler, so this fails only while the process is being torn down.
-            let _ = layer.settled.send(Settled { entry_id: claimed.entry_id, finished });
+            let is_in_batch = claimed.job.batch_id.is_some();
+            let _ = layer.settled.send(Settled { entry_id: claimed.entry_id, finished, is_in_batch });
             Ok(())
         }
         .instrument(span)
@@ -121,6 +136,7 @@ impl SettleLayer {
             NextStep::Retry(seconds) => tracing::warn!(error = logged, seconds, "failed, runs again"),
             NextStep::Snooze(seconds) => tracing::info!(reason = message, seconds, "snoozed"),
             NextStep::Die => tracing::error!(error = logged, "failed for good"),
+            NextStep::Cancel => tracing::info!("cancelled"),
         }
         let mut reconnect = Reconnect::new();
         loop {
@@ -140,19 +156,23 @@ impl SettleLayer {
             }
             reconnect.pause().await;
         }
-        self.wake_dispatch.notify_one();
+        self.wake.now();
     }
 
     fn next_step(&self, claimed: &Claimed, error: &JobError) -> Option<NextStep> {
         match error {
             JobError::Permanent(_) => Some(NextStep::Die),
-            JobError::Transient(_) if claimed.job.failed_attempts + 1 >= claimed.job.max_attempts => {
+            JobError::Transient(..) if claimed.job.failed_attempts + 1 >= claimed.job.max_attempts => {
                 Some(NextStep::Die)
             }
-            JobError::Transient(_) => {
-                Some(NextStep::Retry(retry_after(self.retry_base, claimed.job.failed_attempts).as_secs_f64()))
+            JobError::Transient(_, named) => {
+                let longest = self.max_backoffs.get(claimed.job.kind.as_str()).copied().unwrap_or_default();
+                let backoff = retry_after(self.retry_base, longest, claimed.job.failed_attempts);
+                let wait = named.map_or(backoff, |named| named.min(LONGEST_NAMED) + backoff);
+                Some(NextStep::Retry(wait.as_secs_f64()))
             }
             JobError::Snooze { after, .. } => Some(NextStep::Snooze(after.as_secs_f64())),
+            JobError::Cancelled => Some(NextStep::Cancel),
             JobError::Superseded => None,
         }
     }

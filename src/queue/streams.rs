@@ -3,7 +3,7 @@
 //! A message is `(job, attempt)`. Each lane is a stream with one consumer group; hash tags keep a lane's keys together.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +12,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
     from_redis_value,
     streams::{
@@ -32,7 +32,7 @@ const BLOCK: Duration = Duration::from_secs(2);
 /// A command that takes longer has lost its server.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Keys looked at in one step of a walk over all of them, short enough to hold up nobody.
+/// Keys or entries looked at in one step of a walk over all of them, short enough to hold up nobody.
 const SCAN_COUNT: usize = 1000;
 /// Age at which the name of a worker that is gone, with nothing pending, is removed.
 const CONSUMER_IDLE_MS: usize = 600_000;
@@ -169,12 +169,8 @@ impl Streams {
         }
     }
 
-    /// Adds one message per dispatch, in order, and returns the entries' ids.
-    pub(super) async fn add(
-        &self,
-        connection: &mut MultiplexedConnection,
-        dispatches: &[Dispatch],
-    ) -> RedisResult<Vec<String>> {
+    /// Adds one message per dispatch, in order.
+    pub(super) async fn add(&self, connection: &mut MultiplexedConnection, dispatches: &[Dispatch]) -> RedisResult<()> {
         let mut pipe = redis::pipe();
         for dispatch in dispatches {
             pipe.cmd("XADD")
@@ -183,23 +179,58 @@ impl Streams {
                 .arg("job")
                 .arg(dispatch.id.to_string())
                 .arg("attempt")
-                .arg(dispatch.attempt);
+                .arg(dispatch.attempt)
+                .ignore();
         }
         pipe.query_async(connection).await
     }
 
-    /// Tells for each dispatch whether Redis still holds the entry.
-    pub(super) async fn are_present(
+    /// Returns how many messages of each lane no worker has read yet.
+    pub(super) async fn count_unread(
         &self,
         connection: &mut MultiplexedConnection,
-        entries: &[(&Dispatch, &str)],
-    ) -> RedisResult<Vec<bool>> {
+        lanes: &[&str],
+    ) -> RedisResult<Vec<i64>> {
         let mut pipe = redis::pipe();
-        for (dispatch, entry_id) in entries {
-            pipe.cmd("XRANGE").arg(self.lane_key(&dispatch.queue)).arg(*entry_id).arg(*entry_id);
+        // A lane whose group Redis forgot has nothing read: an error stands for none.
+        pipe.ignore_errors();
+        for lane in lanes {
+            let key = self.lane_key(lane);
+            pipe.cmd("XLEN").arg(&key).cmd("XPENDING").arg(&key).arg(GROUP);
         }
-        let found: Vec<Vec<redis::Value>> = pipe.query_async(connection).await?;
-        Ok(found.iter().map(|entries| !entries.is_empty()).collect())
+        let replies: Vec<RedisResult<Value>> = pipe.query_async(connection).await?;
+        let count = |pair: &[RedisResult<Value>]| match pair {
+            [Ok(Value::Int(length)), Ok(Value::Array(pending))] => match pending.first() {
+                Some(Value::Int(pending)) => length - pending,
+                _ => *length,
+            },
+            [Ok(Value::Int(length)), _] => *length,
+            _ => 0,
+        };
+        Ok(replies.chunks(2).map(count).collect())
+    }
+
+    /// Returns what a lane's stream holds, read or not.
+    pub(super) async fn messages(
+        &self,
+        connection: &mut MultiplexedConnection,
+        lane: &str,
+    ) -> RedisResult<HashSet<(JobId, i32)>> {
+        let mut messages = HashSet::new();
+        let mut start = String::from("-");
+        loop {
+            let page: StreamRangeReply = redis::cmd("XRANGE")
+                .arg(self.lane_key(lane))
+                .arg(&start)
+                .arg("+")
+                .arg("COUNT")
+                .arg(SCAN_COUNT)
+                .query_async(connection)
+                .await?;
+            let Some(last) = page.ids.last() else { return Ok(messages) };
+            start = format!("({}", last.id);
+            messages.extend(page.ids.into_iter().filter_map(|entry| decode(entry).ok()).map(|m| (m.job, m.attempt)));
+        }
     }
 }
 

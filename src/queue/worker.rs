@@ -16,13 +16,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    attempt::{Attempt, Finished},
+    attempt::{Attempt, Finished, Surroundings},
     backend::{Claimed, KeepError, Lane, Leases, StreamBackend},
     backoff::Reconnect,
-    dispatch,
+    dispatch::{Dispatcher, Wake},
+    in_hand::InHand,
     intake::Intake,
     job::{JobError, Queue},
-    reconcile,
+    notices, reconcile,
     registry::Registry,
     settle::SettleLayer,
     streams::Streams,
@@ -71,7 +72,8 @@ pub struct Worker<C> {
 struct Running<C> {
     worker: Worker<C>,
     id: WorkerId,
-    wake_dispatch: Arc<Notify>,
+    wake: Wake,
+    in_hand: InHand,
     redis_was_emptied: Arc<Notify>,
     /// Nothing more is fetched: somebody said so, or a loop broke.
     stop: CancellationToken,
@@ -103,7 +105,8 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
         let mut running = Running {
             id,
             worker: self,
-            wake_dispatch: Arc::new(Notify::new()),
+            wake: Wake::default(),
+            in_hand: InHand::default(),
             redis_was_emptied: Arc::new(Notify::new()),
             stop: stop.child_token(),
             drained: CancellationToken::new(),
@@ -118,30 +121,31 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
 impl<C: Clone + Send + Sync + 'static> Running<C> {
     fn start_loops(&mut self) {
         let Worker { pool, streams, registry, settings, .. } = &self.worker;
-        let (pool, streams, wake_dispatch) = (pool.clone(), streams.clone(), self.wake_dispatch.clone());
+        let (pool, streams, wake) = (pool.clone(), streams.clone(), self.wake.clone());
         let intake = Intake {
             pool: pool.clone(),
             streams: streams.clone(),
             registry: registry.clone(),
             consumer: self.id.to_string(),
-            wake_dispatch: wake_dispatch.clone(),
+            wake: wake.clone(),
             stop: self.stop.clone(),
         };
         let reconcile = reconcile::run(
             pool.clone(),
             streams.clone(),
             self.redis_was_emptied.clone(),
-            wake_dispatch.clone(),
+            wake.clone(),
             settings.retention_days,
             self.stop.clone(),
         );
-        let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.drained.clone());
+        let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.in_hand.clone(), self.drained.clone());
+        // What running jobs leave behind when they finish is sent to whoever works on.
+        let dispatcher = Dispatcher::new(pool.clone(), streams, registry.lanes(), wake.clone(), self.drained.clone());
         self.spawn_loop(intake.run());
         self.spawn_loop(reconcile);
         self.spawn_loop(beats);
-        self.spawn_loop(dispatch::listen(pool.clone(), wake_dispatch.clone(), self.stop.clone()));
-        // What running jobs leave behind when they finish is sent to whoever works on.
-        self.spawn_loop(dispatch::run(pool, streams, wake_dispatch, self.drained.clone()));
+        self.spawn_loop(notices::listen(pool, wake, self.in_hand.clone(), self.stop.clone()));
+        self.spawn_loop(dispatcher.run());
     }
 
     /// Starts a loop that ends when told to; should it end otherwise, a panic included, the worker stops.
@@ -157,6 +161,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let mut lanes = Vec::new();
         let mut ackers = JoinSet::new();
         let mut workers = Vec::new();
+        let max_backoffs = Arc::new(self.worker.registry.max_backoffs());
         for (queue, name) in self.worker.registry.lanes().clone().iter() {
             let lane = self.lane(name);
             let (settled, settled_receiver) = mpsc::unbounded_channel();
@@ -169,8 +174,9 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 pool: self.worker.pool.clone(),
                 worker_id: self.id,
                 settled,
-                wake_dispatch: self.wake_dispatch.clone(),
+                wake: self.wake.clone(),
                 retry_base: self.worker.settings.retry_base,
+                max_backoffs: max_backoffs.clone(),
             };
             workers.push(self.run_lane(name, StreamBackend::new(jobs_receiver, layer), concurrency));
             lanes.push(lane);
@@ -219,7 +225,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             streams: self.worker.streams.clone(),
             leases: Leases::default(),
             redis_was_emptied: self.redis_was_emptied.clone(),
-            wake_dispatch: self.wake_dispatch.clone(),
+            wake: self.wake.clone(),
             stop: self.stop.clone(),
             drained: self.drained.clone(),
         }
@@ -236,9 +242,13 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let execution = Arc::new(Execution {
             registry: self.worker.registry.clone(),
             context: self.worker.context.clone(),
-            worker_id: self.id,
-            pool: self.worker.pool.clone(),
-            wake_dispatch: self.wake_dispatch.clone(),
+            in_hand: self.in_hand.clone(),
+            surroundings: Surroundings {
+                worker_id: self.id,
+                pool: self.worker.pool.clone(),
+                lanes: self.worker.registry.lanes().clone(),
+                wake: self.wake.clone(),
+            },
         });
         WorkerBuilder::new(format!("{name}@{}", self.id).as_str())
             .backend(backend)
@@ -258,10 +268,10 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             let mut connection = self.worker.pool.acquire().await?;
             jobs::hand_back(&mut connection, self.id).await?;
             workers::remove_worker(&mut connection, self.id).await?;
-            Ok::<_, sqlx::Error>(connection)
+            Ok::<_, sqlx::Error>(())
         };
-        let mut connection = match tokio::time::timeout(FLUSH, given_back).await {
-            Ok(Ok(connection)) => connection,
+        match tokio::time::timeout(FLUSH, given_back).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "running jobs could not be handed back; they are rescued later");
                 return;
@@ -270,12 +280,12 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 tracing::warn!("postgres did not take the running jobs back; they are rescued later");
                 return;
             }
-        };
+        }
         let resent = async {
             let mut redis = self.worker.streams.connect().await?;
             let mut count = 0;
             for lane in lanes {
-                count += lane.hand_back(&mut redis, &mut connection).await?;
+                count += lane.hand_back(&mut redis).await?;
             }
             Intake::<C>::leave(&self.worker.streams, &mut redis, &self.id.to_string()).await?;
             Ok::<_, KeepError>(count)
@@ -293,9 +303,8 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
 struct Execution<C> {
     registry: Arc<Registry<C>>,
     context: C,
-    worker_id: WorkerId,
-    pool: PgPool,
-    wake_dispatch: Arc<Notify>,
+    in_hand: InHand,
+    surroundings: Surroundings,
 }
 
 impl<C: Clone + Send + Sync + 'static> Execution<C> {
@@ -303,13 +312,8 @@ impl<C: Clone + Send + Sync + 'static> Execution<C> {
         let Some(handler) = self.registry.find(&claimed.job.kind) else {
             return Err(JobError::permanent(format!("this release knows no job `{}`", claimed.job.kind)));
         };
-        let attempt = Attempt::new(
-            &claimed.job,
-            self.worker_id,
-            self.pool.clone(),
-            self.registry.lanes().clone(),
-            self.wake_dispatch.clone(),
-        );
+        let held = self.in_hand.take(claimed.job.id);
+        let attempt = Attempt::new(&claimed.job, self.surroundings.clone(), held.cancelled.clone());
         let run = (handler.run)(self.context.clone(), attempt, claimed.job.payload);
         tokio::time::timeout(handler.timeout, run).await.unwrap_or_else(|_| {
             Err(JobError::transient(format!("{} took longer than {:?}", handler.kind, handler.timeout)))
@@ -318,13 +322,15 @@ impl<C: Clone + Send + Sync + 'static> Execution<C> {
 }
 
 /// Says that the worker lives, on a connection of its own: jobs that use up the pool must not make it look dead.
-async fn heartbeat(pool: PgPool, id: WorkerId, name: String, drained: CancellationToken) {
+async fn heartbeat(pool: PgPool, id: WorkerId, name: String, in_hand: InHand, drained: CancellationToken) {
     let mut reconnect = Reconnect::new();
     while !drained.is_cancelled() {
         let beats = async {
             let mut connection = pool.acquire().await?;
             loop {
                 workers::record_heartbeat(&mut connection, id, &name).await?;
+                // A cancellation whose notice was lost is heard of here.
+                in_hand.cancel(jobs::cancelled_on(&mut connection, id).await?.into_iter());
                 reconnect = Reconnect::new();
                 tokio::time::sleep(HEARTBEAT).await;
             }

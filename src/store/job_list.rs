@@ -108,21 +108,6 @@ pub async fn find(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Opti
     Ok(Some((job, attempts)))
 }
 
-/// Makes a dead job due again with all its attempts ahead. Returns false when it is not dead.
-///
-/// # Errors
-/// When the database fails.
-pub async fn revive(connection: &mut PgConnection, id: JobId) -> sqlx::Result<bool> {
-    let revived = sqlx::query!(
-        "UPDATE jobs SET state = 'scheduled', run_at = now(), finished_at = NULL, failed_attempts = 0, worker_deaths = 0
-         WHERE id = $1 AND state = 'dead'",
-        id.0,
-    )
-    .execute(connection)
-    .await?;
-    Ok(revived.rows_affected() == 1)
-}
-
 /// How many jobs of a lane are in a state.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct QueueCount {

@@ -19,6 +19,7 @@ pub mod invoices;
 pub mod job_list;
 pub mod jobs;
 pub mod notifications;
+pub mod queue_controls;
 pub mod reconciliation;
 pub mod workers;
 

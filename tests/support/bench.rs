@@ -95,7 +95,7 @@ impl Job for Task {
             .bind(attempt.job_id())
             .fetch_one(effects.connection())
             .await?;
-        let is_done_failing = runs > i64::from(self.times);
+        let is_done_failing = runs >= i64::from(self.times);
         match self.does {
             Does::Nothing => return Ok(attempt.complete_without_effects("nothing to do")),
             Does::FailTransiently if !is_done_failing => return Err(JobError::transient("it may pass")),

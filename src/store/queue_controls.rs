@@ -1,0 +1,199 @@
+//! What operators set about queues and lanes: paused or not, how many jobs at once over all workers, how many starts in
+//! a time.
+//!
+//! A control named after a queue (`billing`) holds for all of its lanes together, one named after a lane for that alone.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// A control as it stands.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct QueueControl {
+    /// A queue or a lane.
+    pub queue: String,
+    /// Since when it is paused.
+    pub paused_at: Option<DateTime<Utc>>,
+    /// By whom.
+    pub paused_by: Option<String>,
+    /// Why.
+    pub pause_reason: Option<String>,
+    /// When it goes on by itself.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// Most jobs sent to workers and not finished, over all workers.
+    pub max_running: Option<i32>,
+    /// Most starts per period.
+    pub rate_limit: Option<i32>,
+    /// The period.
+    pub rate_period_seconds: Option<f64>,
+}
+
+/// What a control lets through now.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    /// A queue or a lane.
+    pub queue: String,
+    /// So many jobs.
+    pub jobs: i64,
+    /// When a bucket that is empty has its next token; `None` where no bucket holds anything back.
+    pub next_token_seconds: Option<f64>,
+}
+
+/// Returns all controls.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(connection: &mut PgConnection) -> sqlx::Result<Vec<QueueControl>> {
+    sqlx::query_as!(
+        QueueControl,
+        "SELECT queue, paused_at, paused_by, pause_reason, paused_until, max_running, rate_limit, rate_period_seconds
+         FROM queue_controls ORDER BY queue LIMIT 1000"
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Pauses a queue or a lane. What was sent to workers and not started is taken back; what runs finishes. Returns how
+/// many jobs were taken back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pause(
+    connection: &mut PgConnection,
+    queue: &str,
+    paused_by: &str,
+    reason: &str,
+    until: Option<DateTime<Utc>>,
+) -> sqlx::Result<u64> {
+    // Waits for dispatches under way and holds back those to come: none slips past the pause.
+    sqlx::query!("LOCK TABLE queue_controls IN ACCESS EXCLUSIVE MODE").execute(&mut *connection).await?;
+    sqlx::query!(
+        "INSERT INTO queue_controls (queue, paused_at, paused_by, pause_reason, paused_until)
+         VALUES ($1, now(), $2, $3, $4)
+         ON CONFLICT (queue) DO UPDATE SET paused_at = now(), paused_by = $2, pause_reason = $3, paused_until = $4",
+        queue,
+        paused_by,
+        reason,
+        until,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let taken_back = sqlx::query!(
+        "UPDATE jobs SET state = 'scheduled', attempt = attempt - 1
+         WHERE state = 'dispatched' AND $1 IN (queue, split_part(queue, '.', 1))",
+        queue,
+    )
+    .execute(connection)
+    .await?;
+    Ok(taken_back.rows_affected())
+}
+
+/// Lets a paused queue or lane go on. Returns false when it is not paused.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resume(connection: &mut PgConnection, queue: &str) -> sqlx::Result<bool> {
+    let resumed = sqlx::query!(
+        "UPDATE queue_controls SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, paused_until = NULL
+         WHERE queue = $1 AND paused_at IS NOT NULL",
+        queue,
+    )
+    .execute(connection)
+    .await?;
+    Ok(resumed.rows_affected() == 1)
+}
+
+/// Sets how many jobs may be with workers at once; `None` lifts the limit.
+///
+/// # Errors
+/// When the database fails.
+pub async fn limit_running(connection: &mut PgConnection, queue: &str, most: Option<i32>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO queue_controls (queue, max_running) VALUES ($1, $2)
+         ON CONFLICT (queue) DO UPDATE SET max_running = $2",
+        queue,
+        most,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Sets how many jobs may start in a period of seconds; `None` lifts the limit. The bucket starts full.
+///
+/// # Errors
+/// When the database fails.
+pub async fn limit_rate(connection: &mut PgConnection, queue: &str, rate: Option<(i32, f64)>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO queue_controls (queue, rate_limit, rate_period_seconds, tokens) VALUES ($1, $2, $3, coalesce($2, 0))
+         ON CONFLICT (queue) DO UPDATE
+         SET rate_limit = $2, rate_period_seconds = $3, tokens = coalesce($2, 0), tokens_at = now()",
+        queue,
+        rate.map(|(limit, _)| limit),
+        rate.map(|(_, period_seconds)| period_seconds),
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Tells whether any limit is set.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_limits(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM queue_controls WHERE max_running IS NOT NULL OR rate_limit IS NOT NULL) AS "any!""#
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Locks the limits until the caller's transaction ends, fills their buckets, and returns what each lets through now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold_allowances(connection: &mut PgConnection) -> sqlx::Result<Vec<Allowance>> {
+    sqlx::query!(
+        "UPDATE queue_controls
+         SET tokens = least(rate_limit, tokens + rate_limit * extract(epoch FROM clock_timestamp() - tokens_at)
+                                                 / rate_period_seconds),
+             tokens_at = clock_timestamp()
+         WHERE rate_limit IS NOT NULL",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query_as!(
+        Allowance,
+        r#"WITH held AS (
+             SELECT * FROM queue_controls WHERE max_running IS NOT NULL OR rate_limit IS NOT NULL
+             ORDER BY queue FOR UPDATE
+         )
+         SELECT held.queue AS "queue!", greatest(least(
+                    floor(tokens)::bigint + CASE WHEN rate_limit IS NULL THEN 1000000 ELSE 0 END,
+                    max_running - (SELECT count(*) FROM jobs
+                                   WHERE held.queue IN (jobs.queue, split_part(jobs.queue, '.', 1))
+                                     AND state IN ('dispatched', 'running'))), 0) AS "jobs!",
+                CASE WHEN tokens < 1 AND rate_limit IS NOT NULL
+                     THEN (1 - tokens) * rate_period_seconds / rate_limit END AS next_token_seconds
+         FROM held"#,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Takes tokens for jobs about to start: lanes, and how many jobs each.
+///
+/// # Errors
+/// When the database fails.
+pub async fn spend_tokens(connection: &mut PgConnection, lanes: &[String]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE queue_controls SET tokens = tokens - (
+             SELECT count(*) FROM unnest($1::text[]) AS lane
+             WHERE queue_controls.queue IN (lane, split_part(lane, '.', 1)))
+         WHERE rate_limit IS NOT NULL",
+        lanes,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
