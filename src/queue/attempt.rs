@@ -220,9 +220,9 @@ impl Effects {
         }
         self.transaction.commit().await?;
         if self.has_follow_ups || self.attempt.batch_id.is_some() {
-            wake.now()
+            wake.now();
         } else {
-            wake.job_ended()
+            wake.job_ended();
         }
         Ok(Finished(Completion::Committed))
     }

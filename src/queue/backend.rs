@@ -350,9 +350,9 @@ impl Lane {
         while settled.recv_many(&mut batch, ACK_BATCH).await > 0 {
             self.finish(batch.iter().filter_map(|settled| settled.finished.clone()).collect()).await;
             if batch.iter().any(|settled| settled.is_in_batch) {
-                self.wake.now()
+                self.wake.now();
             } else {
-                self.wake.job_ended()
+                self.wake.job_ended();
             }
             let entry_ids: Vec<String> = batch.drain(..).map(|settled| settled.entry_id).collect();
             let mut reconnect = Reconnect::new();
