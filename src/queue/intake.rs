@@ -5,20 +5,21 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{aio::MultiplexedConnection, from_redis_value, streams::StreamId};
-use sqlx::{Acquire, PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    admission,
     backoff::Reconnect,
     dispatch::Wake,
     envelope::{Envelope, EnvelopeError, MAX_BYTES},
     registry::Registry,
     streams::{self, Streams},
 };
-use crate::store::jobs::{self, AcceptError, Accepted};
+use crate::store::jobs::NewJob;
 
 /// Requests recorded in one transaction.
-const BATCH: usize = 100;
+const BATCH: usize = 500;
 /// Age at which a request that another process read but did not finish is taken over.
 const TAKE_OVER_AFTER: Duration = Duration::from_secs(15);
 /// Refused requests that are kept.
@@ -98,13 +99,16 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut rejected = Vec::new();
+        let bytes: Vec<Option<Vec<u8>>> = entries.iter().map(envelope_bytes).collect();
         let mut transaction = self.pool.begin().await?;
-        for entry in &entries {
-            let bytes: Option<Vec<u8>> = entry.map.get("ce").and_then(|value| from_redis_value(value.clone()).ok());
-            if let Err(error) = self.accept(&mut transaction, bytes.as_deref()).await? {
+        let answers =
+            admission::admit(&mut transaction, bytes.iter().map(|bytes| self.prepare(bytes.as_deref())).collect())
+                .await?;
+        let mut rejected = Vec::new();
+        for ((entry, bytes), answer) in entries.iter().zip(&bytes).zip(answers) {
+            if let Err(error) = answer {
                 tracing::warn!(entry = entry.id, "a request was refused; the rejected stream says why");
-                rejected.push((error.to_string(), bytes.unwrap_or_default()));
+                rejected.push((error.to_string(), bytes));
             }
         }
         transaction.commit().await?;
@@ -112,6 +116,7 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
 
         let mut pipe = redis::pipe();
         for (reason, bytes) in &rejected {
+            let bytes = bytes.as_deref().unwrap_or_default();
             let kept = bytes.get(..MAX_BYTES).unwrap_or(bytes);
             pipe.cmd("XADD")
                 .arg(self.streams.rejected_key())
@@ -132,37 +137,12 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
         Ok(streams::remove(redis, key, &ids).await?)
     }
 
-    async fn accept(
-        &self,
-        connection: &mut PgConnection,
-        bytes: Option<&[u8]>,
-    ) -> sqlx::Result<Result<Accepted, EnvelopeError>> {
-        let prepared = bytes
-            .ok_or_else(|| EnvelopeError::Unreadable("the entry has no field `ce`".into()))
-            .and_then(Envelope::parse)
-            .and_then(|envelope| self.registry.prepare_envelope(envelope));
-        let job = match prepared {
-            Ok(job) => job,
-            Err(error) => return Ok(Err(error)),
-        };
-        // A statement that Postgres refuses would take the whole batch with it.
-        let mut savepoint = connection.begin().await?;
-        match jobs::accept(&mut savepoint, &job).await {
-            Ok(accepted) => savepoint.commit().await.map(|()| Ok(accepted)),
-            Err(AcceptError::Database(error)) => match refused_value(&error) {
-                Some(reason) => savepoint.rollback().await.map(|()| Err(EnvelopeError::Unrecordable(reason))),
-                None => Err(error),
-            },
-            Err(conflict @ AcceptError::Conflict { .. }) => {
-                savepoint.rollback().await.map(|()| Err(EnvelopeError::Conflict(conflict)))
-            }
-        }
+    fn prepare(&self, bytes: Option<&[u8]>) -> Result<NewJob, EnvelopeError> {
+        let missing = || EnvelopeError::Unreadable("the entry has no field `ce`".into());
+        Envelope::parse(bytes.ok_or_else(missing)?).and_then(|envelope| self.registry.prepare_envelope(envelope))
     }
 }
 
-/// Returns what Postgres says of a value that it will never take: SQLSTATE classes 22 and 23.
-fn refused_value(error: &sqlx::Error) -> Option<String> {
-    let error = error.as_database_error()?;
-    let code = error.code()?;
-    ["22", "23"].iter().any(|class| code.starts_with(class)).then(|| error.message().to_owned())
+fn envelope_bytes(entry: &StreamId) -> Option<Vec<u8>> {
+    entry.map.get("ce").and_then(|value| from_redis_value(value.clone()).ok())
 }

@@ -13,6 +13,7 @@
 //!
 //! The attempt's number is a fencing token: dispatch raises it, the message carries it, every outcome must show it.
 
+mod admission;
 mod attempt;
 mod backend;
 mod backoff;
@@ -28,6 +29,7 @@ mod settle;
 mod streams;
 mod worker;
 
+pub use admission::admit;
 pub use attempt::{Attempt, Effects, Finished};
 pub use envelope::{Envelope, EnvelopeError};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
