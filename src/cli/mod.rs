@@ -3,6 +3,7 @@
 //! Each command is one file: its arguments, and a `run` of a few lines. Results go to standard output, as tables for
 //! people or as JSON (`--json`) for machines; logs and errors go to standard error.
 
+mod bench;
 mod config;
 mod demo;
 mod directory;
@@ -66,6 +67,9 @@ enum Command {
     Jobs(jobs::Command),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
+    /// Measure the queue on this machine, with an empty database.
+    #[command(subcommand)]
+    Bench(bench::Command),
     /// Check the environment, or print an example of it.
     #[command(subcommand)]
     Config(config::Command),
@@ -113,6 +117,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Invoices(command) => invoices::run(command, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
+        Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,
     }
 }

@@ -33,8 +33,13 @@ pub async fn connect_with(config: &Config, connections: u32) -> anyhow::Result<P
 
 /// Names the Redis server.
 pub fn streams(config: &Config) -> anyhow::Result<Streams> {
+    streams_with_prefix(config, &config.redis_prefix)
+}
+
+/// Names the Redis server, for keys that are not the configured ones.
+pub fn streams_with_prefix(config: &Config, prefix: &str) -> anyhow::Result<Streams> {
     let url = config.require("REDIS_URL", config.redis_url.as_ref())?;
-    Ok(Streams::new(url.expose_secret(), &config.redis_prefix)?)
+    Ok(Streams::new(url.expose_secret(), prefix)?)
 }
 
 /// Makes what jobs work with.

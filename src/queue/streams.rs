@@ -129,6 +129,16 @@ impl Streams {
         }
     }
 
+    /// Adds a request at the Redis door, as other systems do.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn add_request(&self, connection: &mut MultiplexedConnection, envelope: &str) -> RedisResult<()> {
+        let mut command = redis::cmd("XADD");
+        command.arg(self.intake_key()).arg("*").arg("ce").arg(envelope);
+        command.query_async::<Value>(connection).await.map(drop)
+    }
+
     /// Returns why the oldest refused request was refused, where there is one.
     ///
     /// # Errors

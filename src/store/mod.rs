@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+pub mod bench;
 mod charge_rows;
 pub mod charge_sums;
 pub mod charges;
