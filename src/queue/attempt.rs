@@ -213,9 +213,9 @@ impl Effects {
     /// # Errors
     /// [`JobError::Superseded`] when the attempt was taken away meanwhile: nothing is kept.
     pub async fn complete(mut self, message: impl Into<String>) -> Result<Finished, JobError> {
-        let outcome = (self.attempt.job_id, self.attempt.number, message.into());
+        let attempt = (self.attempt.job_id, self.attempt.number);
         let Surroundings { worker_id, wake, .. } = &self.attempt.surroundings;
-        if jobs::finish(&mut self.transaction, *worker_id, std::slice::from_ref(&outcome)).await? != 1 {
+        if !jobs::finish(&mut self.transaction, *worker_id, attempt, &message.into()).await? {
             return Err(JobError::Superseded);
         }
         self.transaction.commit().await?;

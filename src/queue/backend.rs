@@ -376,7 +376,7 @@ impl Lane {
         loop {
             let written = async {
                 let mut connection = self.pool.acquire().await?;
-                jobs::finish(&mut connection, self.worker_id, &finished).await
+                jobs::finish_all(&mut connection, self.worker_id, &finished).await
             };
             match written.await {
                 Ok(_) => return,

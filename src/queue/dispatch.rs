@@ -163,11 +163,13 @@ impl Dispatcher {
             jobs::undo_dispatch(&mut connection, &dispatches).await?;
             return Err(error.into());
         }
-        let refill = self.next_refill(&rooms, &dispatches);
+        if let Some(refill) = self.next_refill(&rooms, &dispatches) {
+            return Ok(refill);
+        }
         let due = jobs::seconds_until_due(&mut connection).await?;
         let shortest = [due, next_token].into_iter().flatten().fold(f64::INFINITY, f64::min);
         let due = Duration::try_from_secs_f64(shortest + 0.001).unwrap_or(MAX_SLEEP);
-        Ok(due.min(refill).min(MAX_SLEEP))
+        Ok(due.min(MAX_SLEEP))
     }
 
     /// Takes due jobs within the rooms and what limits allow; also returns when the next token of an empty bucket comes.
@@ -192,8 +194,9 @@ impl Dispatcher {
         Ok((dispatches, next_token))
     }
 
-    /// Returns when a lane with more to do than room is looked at again: soon where much moves, later where it does not.
-    fn next_refill(&mut self, rooms: &[Room], dispatches: &[Dispatch]) -> Duration {
+    /// Returns when a lane with more to do than room is looked at again, if there is one: soon where much moves, later
+    /// where it does not.
+    fn next_refill(&mut self, rooms: &[Room], dispatches: &[Dispatch]) -> Option<Duration> {
         let mut sent: HashMap<&str, i64> = HashMap::new();
         for dispatch in dispatches {
             *sent.entry(&dispatch.queue).or_default() += 1;
@@ -203,10 +206,10 @@ impl Dispatcher {
         }
         if !self.lanes.iter().any(|lane| lane.was_full) {
             self.refill = MIN_REFILL;
-            return MAX_SLEEP;
+            return None;
         }
         self.refill = if dispatches.is_empty() { (self.refill * 2).min(MAX_REFILL) } else { MIN_REFILL };
-        self.refill
+        Some(self.refill)
     }
 }
 

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     domain::ids::WorkerId,
-    store::{jobs, workers},
+    store::{database, jobs, workers},
 };
 
 /// How often a worker says that it lives.
@@ -71,6 +71,8 @@ pub struct Worker<C> {
 /// What all lanes and loops of one worker share.
 struct Running<C> {
     worker: Worker<C>,
+    /// The queue's own way to the ledger.
+    ledger: PgPool,
     id: WorkerId,
     wake: Wake,
     in_hand: InHand,
@@ -104,6 +106,7 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
         tracing::info!(worker_id = %id, name = self.settings.name, "the worker started");
         let mut running = Running {
             id,
+            ledger: database::queue_pool(&self.pool),
             worker: self,
             wake: Wake::default(),
             in_hand: InHand::default(),
@@ -120,8 +123,8 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
 
 impl<C: Clone + Send + Sync + 'static> Running<C> {
     fn start_loops(&mut self) {
-        let Worker { pool, streams, registry, settings, .. } = &self.worker;
-        let (pool, streams, wake) = (pool.clone(), streams.clone(), self.wake.clone());
+        let Worker { streams, registry, settings, .. } = &self.worker;
+        let (pool, streams, wake) = (self.ledger.clone(), streams.clone(), self.wake.clone());
         let intake = Intake {
             pool: pool.clone(),
             streams: streams.clone(),
@@ -171,7 +174,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             self.spawn_loop(lane.clone().keep());
             ackers.spawn(lane.clone().acknowledge(settled_receiver));
             let layer = SettleLayer {
-                pool: self.worker.pool.clone(),
+                pool: self.ledger.clone(),
                 worker_id: self.id,
                 settled,
                 wake: self.wake.clone(),
@@ -221,7 +224,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             consumer: self.id.to_string(),
             worker_id: self.id,
             lease: self.worker.settings.lease,
-            pool: self.worker.pool.clone(),
+            pool: self.ledger.clone(),
             streams: self.worker.streams.clone(),
             leases: Leases::default(),
             redis_was_emptied: self.redis_was_emptied.clone(),
@@ -265,7 +268,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
     /// Gives everything still held back: to the ledger first, then as fresh copies to Redis.
     async fn hand_back(&self, lanes: &[Lane]) {
         let given_back = async {
-            let mut connection = self.worker.pool.acquire().await?;
+            let mut connection = self.ledger.acquire().await?;
             jobs::hand_back(&mut connection, self.id).await?;
             workers::remove_worker(&mut connection, self.id).await?;
             Ok::<_, sqlx::Error>(())

@@ -57,10 +57,16 @@ pub async fn read_and_write(connection: &mut PgConnection, account_id: i32) -> s
         .map(drop)
 }
 
-/// Returns how many jobs are done and how many entries there are.
+/// Returns how many jobs are done, once none is left that is not.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count_done(connection: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar("SELECT count(*) FROM job_attempts WHERE outcome = 'done'").fetch_one(connection).await
+pub async fn count_done(connection: &mut PgConnection) -> sqlx::Result<Option<i64>> {
+    let is_left = "SELECT EXISTS (SELECT FROM jobs WHERE state IN ('dispatched', 'running'))
+                       OR EXISTS (SELECT FROM jobs WHERE state = 'scheduled')";
+    if sqlx::query_scalar(is_left).fetch_one(&mut *connection).await? {
+        return Ok(None);
+    }
+    let count = "SELECT count(*) FROM job_attempts WHERE outcome = 'done'";
+    sqlx::query_scalar(count).fetch_one(connection).await.map(Some)
 }

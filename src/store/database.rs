@@ -9,6 +9,9 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+/// Connections of a worker's queue, beside those of its handlers. Two are held: the heartbeat's, and the ear for notices.
+pub const QUEUE_CONNECTIONS: u32 = 8;
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Opens a pool whose sessions act as the application's role: least privilege, whoever logs in.
@@ -23,6 +26,18 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
         })
         .connect_with(options(url)?)
         .await
+}
+
+/// Opens a pool for the queue itself beside that of the handlers, so that handlers which use theirs up do not keep
+/// outcomes, leases and heartbeats from being written.
+///
+/// All its statements find rows by key. Whatever the planner believes of a table that was empty a moment ago, reading it
+/// whole is never right.
+pub fn queue_pool(handlers: &PgPool) -> PgPool {
+    let by_key =
+        ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"].map(|name| (name, "off"));
+    let options = handlers.connect_options().as_ref().clone().options(by_key);
+    handlers.options().clone().max_connections(QUEUE_CONNECTIONS).min_connections(0).connect_lazy_with(options)
 }
 
 /// Brings the schema up to this release. Needs the owner's login; several at once wait for each other.

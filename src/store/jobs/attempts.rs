@@ -1,6 +1,9 @@
 //! From dispatched to an outcome: who holds an attempt, how it ended, and what happens to the job then.
 //!
 //! An attempt is written once, when it ends. Until then its job tells who runs it and since when.
+//!
+//! Statements over many jobs find each by its id first (`LATERAL … OFFSET 0`) and judge it then: left to choose, the
+//! planner takes the few jobs under way for fewer than they are and compares all of them with all.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -51,8 +54,10 @@ pub async fn claim(
         r#"UPDATE jobs SET state = 'running', started_attempt = jobs.attempt, worker_id = $3, checked_at = now(),
                            started_at = clock_timestamp()
            FROM unnest($1::uuid[], $2::integer[]) AS message (id, attempt)
-           WHERE jobs.id = message.id AND jobs.attempt = message.attempt
-             AND jobs.started_attempt < jobs.attempt AND jobs.state = 'dispatched'
+             CROSS JOIN LATERAL (SELECT ctid AS place, state, attempt, started_attempt FROM jobs
+                                 WHERE jobs.id = message.id OFFSET 0 FOR UPDATE) AS found
+           WHERE jobs.ctid = found.place AND found.state = 'dispatched' AND found.attempt = message.attempt
+             AND found.started_attempt < found.attempt
            RETURNING jobs.id AS "id: JobId", jobs.attempt, kind, queue, payload, batch_id AS "batch_id: JobId",
                      failed_attempts, max_attempts, traceparent, requested_by"#,
         &ids,
@@ -63,11 +68,43 @@ pub async fn claim(
     .await
 }
 
-/// Records attempts as done, each with a word on what it did. Returns how many were still held.
+/// Records an attempt as done, in the transaction that holds its effects. Returns whether it was still held.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn finish(
+    connection: &mut PgConnection,
+    worker: WorkerId,
+    (id, attempt): (JobId, i32),
+    message: &str,
+) -> sqlx::Result<bool> {
+    let finished = sqlx::query!(
+        "WITH found AS MATERIALIZED (SELECT state, attempt, worker_id FROM jobs WHERE id = $1 FOR UPDATE), finished AS (
+             UPDATE jobs SET state = 'done', finished_at = clock_timestamp(), last_error = NULL
+             FROM found
+             WHERE jobs.id = $1 AND found.state = 'running' AND found.attempt = $2 AND found.worker_id = $3
+             RETURNING jobs.id, jobs.attempt, jobs.worker_id, started_at, finished_at
+         )
+         INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
+         SELECT id, attempt, worker_id, started_at, finished_at, 'done', $4 FROM finished
+         ON CONFLICT (job_id, attempt) DO UPDATE
+         SET worker_id = excluded.worker_id, started_at = excluded.started_at, finished_at = excluded.finished_at,
+             outcome = excluded.outcome, message = excluded.message",
+        id.0,
+        attempt,
+        worker.0,
+        without_nul(message),
+    )
+    .execute(connection)
+    .await?;
+    Ok(finished.rows_affected() == 1)
+}
+
+/// Records attempts without effects as done, each with a word on what it did. Returns how many were still held.
+///
+/// # Errors
+/// When the database fails.
+pub async fn finish_all(
     connection: &mut PgConnection,
     worker: WorkerId,
     attempts: &[(JobId, i32, String)],
@@ -78,9 +115,11 @@ pub async fn finish(
         "WITH finished AS (
              UPDATE jobs SET state = 'done', finished_at = clock_timestamp(), last_error = NULL
              FROM unnest($1::uuid[], $2::integer[], $3::text[]) AS outcome (id, attempt, message)
-             WHERE jobs.id = outcome.id AND jobs.attempt = outcome.attempt
-               AND jobs.state = 'running' AND jobs.worker_id = $4
-             RETURNING jobs.id, jobs.attempt, worker_id, started_at, finished_at, outcome.message
+               CROSS JOIN LATERAL (SELECT ctid AS place, state, attempt, worker_id FROM jobs
+                                   WHERE jobs.id = outcome.id OFFSET 0 FOR UPDATE) AS found
+             WHERE jobs.ctid = found.place AND found.state = 'running' AND found.attempt = outcome.attempt
+               AND found.worker_id = $4
+             RETURNING jobs.id, jobs.attempt, jobs.worker_id, started_at, finished_at, outcome.message
          )
          INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
          SELECT id, attempt, worker_id, started_at, finished_at, 'done', message FROM finished

@@ -92,7 +92,7 @@ pub async fn undo_dispatch(connection: &mut PgConnection, dispatched: &[Dispatch
 pub async fn seconds_until_due(connection: &mut PgConnection) -> sqlx::Result<Option<f64>> {
     sqlx::query_scalar!(
         "SELECT greatest(extract(epoch FROM least(
-             (SELECT min(run_at) FROM jobs WHERE state = 'scheduled' AND run_at > now()),
+             (SELECT run_at FROM jobs WHERE state = 'scheduled' AND run_at > now() ORDER BY run_at LIMIT 1),
              (SELECT min(paused_until) FROM queue_controls WHERE paused_until > now())) - clock_timestamp()), 0)::float8"
     )
     .fetch_one(connection)
