@@ -34,8 +34,8 @@ const ACCEPTED_AT_ONCE: usize = 500;
 const PRODUCERS: usize = 2;
 /// How often the last outcomes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Connections beside one for each job that runs.
-const CONNECTIONS: u32 = 8;
+/// Connections for those who hand jobs in and look for the end, beside one for each job that runs.
+const CONNECTIONS: u32 = 2;
 
 const USED: &str = "the database that DATABASE_URL names holds customers or jobs already, and the benchmark would empty it; \
                     name a new one, for example: bin/with-servers billrunner bench queue";

@@ -144,10 +144,11 @@ impl Lane {
         let Some(mut redis) = self.streams.connect_patiently(&self.stop).await else { return };
         let mut reconnect = Reconnect::new();
         while !self.stop.is_cancelled() {
-            // Waiting for room before fetching keeps a busy worker from hoarding what another could run.
+            // Waiting for room before fetching keeps a busy worker from hoarding what another could run; waiting for half
+            // of it, while the other half is worked on, makes few claims of many jobs.
             let room = tokio::select! {
-                permit = jobs.reserve() => match permit {
-                    Ok(permit) => { drop(permit); jobs.capacity().max(1) }
+                permits = jobs.reserve_many(jobs.max_capacity().div_ceil(2)) => match permits {
+                    Ok(permits) => { drop(permits); jobs.capacity().max(1) }
                     Err(_) => return,
                 },
                 () = self.stop.cancelled() => return,

@@ -1,16 +1,19 @@
 //! Connections to Postgres, and the migrations.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, PgPool,
+    ConnectOptions, Connection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 /// Connections of a worker's queue, beside those of its handlers. Two are held: the heartbeat's, and the ear for notices.
 pub const QUEUE_CONNECTIONS: u32 = 8;
+
+/// How long a connection that lies idle is taken to be open still.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
@@ -21,6 +24,11 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<PgPool> {
     PgPoolOptions::new()
         .max_connections(max_connections)
+        // A question each time it is lent would be a round trip for every job.
+        .test_before_acquire(false)
+        .before_acquire(|connection, lent| {
+            Box::pin(async move { Ok(lent.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(connection).await.map(drop) })
         })
@@ -32,10 +40,10 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
 /// outcomes, leases and heartbeats from being written.
 ///
 /// All its statements find rows by key. Whatever the planner believes of a table that was empty a moment ago, reading it
-/// whole is never right.
+/// whole is never right; where it must be read, as tables of a few rows are, the penalty must not call the compiler.
 pub fn queue_pool(handlers: &PgPool) -> PgPool {
     let by_key =
-        ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"].map(|name| (name, "off"));
+        ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"].map(|name| (name, "off"));
     let options = handlers.connect_options().as_ref().clone().options(by_key);
     handlers.options().clone().max_connections(QUEUE_CONNECTIONS).min_connections(0).connect_lazy_with(options)
 }

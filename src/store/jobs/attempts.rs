@@ -2,8 +2,8 @@
 //!
 //! An attempt is written once, when it ends. Until then its job tells who runs it and since when.
 //!
-//! Statements over many jobs find each by its id first (`LATERAL … OFFSET 0`) and judge it then: left to choose, the
-//! planner takes the few jobs under way for fewer than they are and compares all of them with all.
+//! A job is found by its id and its state judged then (`IS NOT DISTINCT FROM`, which no partial index can prove): left to
+//! choose, the planner takes the jobs under way for fewer than they are and looks through all of them for each.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -54,10 +54,8 @@ pub async fn claim(
         r#"UPDATE jobs SET state = 'running', started_attempt = jobs.attempt, worker_id = $3, checked_at = now(),
                            started_at = clock_timestamp()
            FROM unnest($1::uuid[], $2::integer[]) AS message (id, attempt)
-             CROSS JOIN LATERAL (SELECT ctid AS place, state, attempt, started_attempt FROM jobs
-                                 WHERE jobs.id = message.id OFFSET 0 FOR UPDATE) AS found
-           WHERE jobs.ctid = found.place AND found.state = 'dispatched' AND found.attempt = message.attempt
-             AND found.started_attempt < found.attempt
+           WHERE jobs.id = message.id AND jobs.attempt = message.attempt AND jobs.started_attempt < jobs.attempt
+             AND jobs.state IS NOT DISTINCT FROM 'dispatched'
            RETURNING jobs.id AS "id: JobId", jobs.attempt, kind, queue, payload, batch_id AS "batch_id: JobId",
                      failed_attempts, max_attempts, traceparent, requested_by"#,
         &ids,
@@ -79,11 +77,10 @@ pub async fn finish(
     message: &str,
 ) -> sqlx::Result<bool> {
     let finished = sqlx::query!(
-        "WITH found AS MATERIALIZED (SELECT state, attempt, worker_id FROM jobs WHERE id = $1 FOR UPDATE), finished AS (
+        "WITH finished AS (
              UPDATE jobs SET state = 'done', finished_at = clock_timestamp(), last_error = NULL
-             FROM found
-             WHERE jobs.id = $1 AND found.state = 'running' AND found.attempt = $2 AND found.worker_id = $3
-             RETURNING jobs.id, jobs.attempt, jobs.worker_id, started_at, finished_at
+             WHERE id = $1 AND attempt = $2 AND state IS NOT DISTINCT FROM 'running' AND worker_id = $3
+             RETURNING id, attempt, worker_id, started_at, finished_at
          )
          INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
          SELECT id, attempt, worker_id, started_at, finished_at, 'done', $4 FROM finished
@@ -115,10 +112,8 @@ pub async fn finish_all(
         "WITH finished AS (
              UPDATE jobs SET state = 'done', finished_at = clock_timestamp(), last_error = NULL
              FROM unnest($1::uuid[], $2::integer[], $3::text[]) AS outcome (id, attempt, message)
-               CROSS JOIN LATERAL (SELECT ctid AS place, state, attempt, worker_id FROM jobs
-                                   WHERE jobs.id = outcome.id OFFSET 0 FOR UPDATE) AS found
-             WHERE jobs.ctid = found.place AND found.state = 'running' AND found.attempt = outcome.attempt
-               AND found.worker_id = $4
+             WHERE jobs.id = outcome.id AND jobs.attempt = outcome.attempt
+               AND jobs.state IS NOT DISTINCT FROM 'running' AND jobs.worker_id = $4
              RETURNING jobs.id, jobs.attempt, jobs.worker_id, started_at, finished_at, outcome.message
          )
          INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
@@ -170,8 +165,10 @@ pub async fn fail(
     };
     let recorded = sqlx::query!(
         "WITH held AS (
-             SELECT id, CASE WHEN $3 = 'scheduled' AND cancel_requested_at IS NOT NULL THEN 'discarded' ELSE $3 END AS next
-             FROM jobs WHERE id = $1 AND attempt = $2 AND state = 'running' AND worker_id = $8 FOR UPDATE
+             SELECT id, CASE WHEN $3::text = 'scheduled' AND cancel_requested_at IS NOT NULL THEN 'discarded'
+                             ELSE $3::text::job_state END AS next
+             FROM jobs WHERE id = $1 AND attempt = $2 AND state IS NOT DISTINCT FROM 'running' AND worker_id = $8
+             FOR UPDATE
          ), failed AS (
              UPDATE jobs SET state = next, run_at = clock_timestamp() + make_interval(secs => $4),
                              last_error = CASE WHEN next = 'discarded' THEN
@@ -182,7 +179,7 @@ pub async fn fail(
              RETURNING jobs.id, worker_id, started_at
          )
          INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
-         SELECT id, $2, worker_id, started_at, clock_timestamp(), $6, $5 FROM failed
+         SELECT id, $2, worker_id, started_at, clock_timestamp(), $6::text::attempt_outcome, $5 FROM failed
          ON CONFLICT (job_id, attempt) DO UPDATE
          SET worker_id = excluded.worker_id, started_at = excluded.started_at, finished_at = excluded.finished_at,
              outcome = excluded.outcome, message = excluded.message",
@@ -216,11 +213,12 @@ pub async fn record_worker_deaths(
     let workers: Vec<uuid::Uuid> = attempts.iter().map(|(.., worker)| worker.0).collect();
     let recorded = sqlx::query!(
         "WITH death AS (
-             SELECT jobs.id, CASE WHEN worker_deaths + 1 >= $3 OR failed_attempts + 1 >= max_attempts THEN 'dead'
-                                  WHEN cancel_requested_at IS NOT NULL THEN 'discarded' ELSE 'scheduled' END AS next
+             SELECT jobs.id, (CASE WHEN worker_deaths + 1 >= $3 OR failed_attempts + 1 >= max_attempts THEN 'dead'
+                                   WHEN cancel_requested_at IS NOT NULL THEN 'discarded'
+                                   ELSE 'scheduled' END)::job_state AS next
              FROM jobs JOIN unnest($1::uuid[], $2::integer[], $4::uuid[]) AS lost (id, attempt, worker_id)
                          ON jobs.id = lost.id AND jobs.attempt = lost.attempt AND jobs.worker_id = lost.worker_id
-             WHERE state = 'running' FOR UPDATE OF jobs
+             WHERE state IS NOT DISTINCT FROM 'running' FOR UPDATE OF jobs
          ), lost AS (
              UPDATE jobs SET worker_deaths = worker_deaths + 1, failed_attempts = failed_attempts + 1,
                  run_at = now() + random() * least(worker_deaths, 1) * interval '10 seconds',
@@ -274,7 +272,7 @@ pub async fn attempts_of_lost_workers(
 pub async fn hand_back(connection: &mut PgConnection, worker: WorkerId) -> sqlx::Result<()> {
     sqlx::query!(
         "WITH returned AS (
-             UPDATE jobs SET state = CASE WHEN cancel_requested_at IS NULL THEN 'dispatched' ELSE 'discarded' END,
+             UPDATE jobs SET state = (CASE WHEN cancel_requested_at IS NULL THEN 'dispatched' ELSE 'discarded' END)::job_state,
                  finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END,
                  started_attempt = attempt - 1, worker_id = NULL
              WHERE worker_id = $1 AND state = 'running' RETURNING id, attempt, started_at
@@ -312,7 +310,7 @@ pub async fn record_progress(
 ) -> sqlx::Result<bool> {
     let goes_on = sqlx::query_scalar!(
         r#"UPDATE jobs SET progress_done = $4, progress_total = $5, progress_note = $6, progress_at = now()
-           WHERE id = $1 AND attempt = $2 AND state = 'running' AND worker_id = $3
+           WHERE id = $1 AND attempt = $2 AND state IS NOT DISTINCT FROM 'running' AND worker_id = $3
            RETURNING cancel_requested_at IS NULL AS "goes_on!""#,
         id.0,
         attempt,

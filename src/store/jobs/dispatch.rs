@@ -47,15 +47,16 @@ pub async fn take_due(connection: &mut PgConnection, rooms: &[Room]) -> sqlx::Re
                                WHERE queue_controls.queue IN (room.queue, split_part(room.queue, '.', 1))
                                  AND paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > now()))
          ), candidate AS (
-             SELECT due.id, row_number() OVER (PARTITION BY bound ORDER BY dispatch_rank, id) AS place, bound_places
+             SELECT due.id, row_number() OVER (PARTITION BY bound ORDER BY rank, id) AS place, bound_places
              FROM room CROSS JOIN LATERAL (
-                 SELECT id, dispatch_rank FROM jobs
+                 SELECT id, dispatch_rank(run_at, priority) AS rank FROM jobs
                  WHERE jobs.queue = room.queue AND state = 'scheduled' AND run_at <= now()
-                 ORDER BY dispatch_rank, id LIMIT room.places FOR UPDATE SKIP LOCKED) AS due
+                 ORDER BY dispatch_rank(run_at, priority), id LIMIT room.places FOR UPDATE SKIP LOCKED) AS due
          )
          UPDATE jobs SET state = 'dispatched', attempt = attempt + 1, checked_at = now()
          WHERE id = ANY (ARRAY(SELECT id FROM candidate WHERE bound_places IS NULL OR place <= bound_places))
-         RETURNING id AS "id: JobId", attempt, queue, dispatch_rank"#,
+         RETURNING id AS "id: JobId", attempt, queue,
+                   dispatch_rank(run_at, priority) AS "rank!""#,
         &queues,
         &places,
         &bounds,
@@ -63,7 +64,7 @@ pub async fn take_due(connection: &mut PgConnection, rooms: &[Room]) -> sqlx::Re
     )
     .fetch_all(connection)
     .await?;
-    rows.sort_by(|a, b| a.dispatch_rank.total_cmp(&b.dispatch_rank).then(a.id.cmp(&b.id)));
+    rows.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(a.id.cmp(&b.id)));
     Ok(rows.into_iter().map(|row| Dispatch { id: row.id, attempt: row.attempt, queue: row.queue }).collect())
 }
 
@@ -106,7 +107,7 @@ pub async fn seconds_until_due(connection: &mut PgConnection) -> sqlx::Result<Op
 pub async fn release_batches(connection: &mut PgConnection) -> sqlx::Result<u64> {
     let released = sqlx::query!(
         "UPDATE jobs SET state = 'scheduled', run_at = greatest(run_at, now())
-         WHERE state = 'awaiting' AND NOT EXISTS (
+         WHERE completes_batch AND state = 'awaiting' AND NOT EXISTS (
              SELECT FROM jobs AS member WHERE member.batch_id = jobs.id
                AND member.state IN ('awaiting', 'scheduled', 'dispatched', 'running'))",
     )
