@@ -52,7 +52,7 @@ pub const VARIABLES: [Variable; 17] = [
     setting(
         "BILLRUNNER_DATABASE_CONNECTIONS",
         "20",
-        "most Postgres connections of one process for jobs and pages; the queue has 8 more",
+        "most Postgres connections of one process for jobs and pages; the queue has 12 more",
     ),
     setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports, bill runs and generations at once, per provider"),
     setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),

@@ -1,11 +1,13 @@
 //! Redis emptied, killed, frozen; Postgres hanging up on everybody: all jobs are done, each effect is there once.
 
 use anyhow::Result;
+use billrunner::queue::JobOptions;
+use chrono::DateTime;
 
 use crate::support::{
-    bench::{Bench, Does},
+    bench::{Bench, Does, task},
     redis::TestRedis,
-    worker::{Running, settings, settled},
+    worker::{Running, settings, settled, wait_for},
 };
 
 const JOBS: usize = 400;
@@ -74,4 +76,30 @@ async fn a_postgres_that_hangs_up_in_the_middle_loses_and_repeats_nothing() -> R
         work.bench.database.end_connections().await?;
     }
     work.check(JOBS).await
+}
+
+#[tokio::test]
+async fn a_job_that_its_worker_claimed_without_hearing_so_runs_again() -> Result<()> {
+    let bench = Bench::new().await?;
+    let worker = bench.start_worker(settings());
+    bench.until_count("the worker", "SELECT count(*) FROM workers", 1).await?;
+    let id = bench.hand_in_hold("1", "aws").await?;
+    bench.started().await?;
+    // Postgres hung up between the commit of a claim and its answer: the ledger says that the worker runs a second job.
+    let in_2100 = JobOptions { run_at: DateTime::from_timestamp(4_102_444_800, 0), ..JobOptions::default() };
+    let forgotten = bench.accept_with("2", &task(Does::Work, 0), in_2100).await?.id();
+    let claimed = "UPDATE jobs SET state = 'running', attempt = 1, started_attempt = 1, started_at = now(), run_at = now(),
+                       checked_at = now() - interval '1 hour', worker_id = (SELECT id FROM workers) WHERE id = $1";
+    sqlx::query(claimed).bind(forgotten).execute(bench.pool()).await?;
+    // The first is an hour old too, but in hand.
+    let aged = "UPDATE jobs SET checked_at = now() - interval '1 hour' WHERE id = $1";
+    sqlx::query(aged).bind(id).execute(bench.pool()).await?;
+    let (job, attempts) = wait_for(bench.pool(), forgotten).await?;
+    let outcomes: Vec<&str> = attempts.iter().filter_map(|attempt| attempt.outcome.as_deref()).collect();
+    assert_eq!((job.state.as_str(), outcomes.as_slice()), ("done", ["handed_back", "done"].as_slice()));
+    assert_eq!(job.failed_attempts, 0);
+    bench.release(1);
+    let (_, attempts) = wait_for(bench.pool(), id).await?;
+    assert_eq!(attempts.len(), 1, "what is in hand is not forgotten");
+    worker.stop().await
 }

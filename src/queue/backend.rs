@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backoff::Reconnect,
     dispatch::Wake,
+    in_hand::{Held, InHand},
     settle::{SettleLayer, Settled},
     streams::{self, Message, Streams},
 };
@@ -46,6 +47,7 @@ const KEEPER_BATCH: usize = 100;
 pub(super) struct Claimed {
     pub entry_id: String,
     pub job: ClaimedJob,
+    pub held: Arc<Held>,
 }
 
 /// What the tasks of one lane share.
@@ -57,8 +59,10 @@ pub(super) struct Lane {
     pub worker_id: WorkerId,
     pub lease: Duration,
     pub pool: PgPool,
+    pub flow: PgPool,
     pub streams: Streams,
     pub leases: Leases,
+    pub in_hand: InHand,
     pub redis_was_emptied: Arc<Notify>,
     pub wake: Wake,
     /// Nothing more is fetched.
@@ -222,7 +226,7 @@ impl Lane {
         let mut reconnect = Reconnect::new();
         let claimed = loop {
             let outcome = async {
-                let mut connection = self.pool.acquire().await?;
+                let mut connection = self.flow.acquire().await?;
                 jobs::claim(&mut connection, self.worker_id, &wanted).await
             };
             match outcome.await {
@@ -241,7 +245,10 @@ impl Lane {
         let mut jobs = Vec::with_capacity(by_job.len());
         for Message { entry_id, job, .. } in messages {
             match by_job.remove(&job) {
-                Some(job) => jobs.push(Claimed { entry_id, job }),
+                Some(job) => {
+                    let held = Arc::new(self.in_hand.take(job.id, job.attempt));
+                    jobs.push(Claimed { entry_id, job, held });
+                }
                 None => drop(settled.send(Settled::without_outcome(entry_id))),
             }
         }

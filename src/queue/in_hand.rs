@@ -1,4 +1,5 @@
-//! The jobs a worker runs, each with the token that tells its handler to end.
+//! The attempts a worker has in hand, from their claim until their outcome is recorded, each with the token that tells its
+//! handler to end.
 
 use std::{
     collections::HashMap,
@@ -11,34 +12,46 @@ use crate::domain::ids::JobId;
 
 /// What one worker has in hand.
 #[derive(Clone, Default)]
-pub(super) struct InHand(Arc<Mutex<HashMap<JobId, CancellationToken>>>);
+pub(super) struct InHand(Arc<Mutex<HashMap<(JobId, i32), CancellationToken>>>);
 
-/// A job in hand as long as the value.
+/// An attempt in hand as long as the value.
+#[derive(Debug)]
 pub(super) struct Held {
-    job: JobId,
+    attempt: (JobId, i32),
     all: InHand,
     pub cancelled: CancellationToken,
 }
 
 impl InHand {
-    /// Takes a job in hand.
-    pub fn take(&self, job: JobId) -> Held {
-        let cancelled = CancellationToken::new();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(job, cancelled.clone());
-        Held { job, all: self.clone(), cancelled }
+    /// Takes an attempt in hand.
+    pub fn take(&self, job: JobId, number: i32) -> Held {
+        let (attempt, cancelled) = ((job, number), CancellationToken::new());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(attempt, cancelled.clone());
+        Held { attempt, all: self.clone(), cancelled }
     }
 
     /// Tells the handlers of these jobs to end, where they are in hand.
-    pub fn cancel(&self, jobs: impl Iterator<Item = JobId>) {
+    pub fn cancel(&self, jobs: &[JobId]) {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for token in jobs.filter_map(|job| held.get(&job)) {
+        for (_, token) in held.iter().filter(|((job, _), _)| jobs.contains(job)) {
             token.cancel();
         }
+    }
+
+    /// Returns the jobs in hand.
+    pub fn jobs(&self) -> Vec<JobId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().map(|(job, _)| *job).collect()
+    }
+}
+
+impl std::fmt::Debug for InHand {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("InHand")
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.job);
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.attempt);
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn listen(pool: PgPool, wake: Wake, in_hand: InHand, stop: Canc
                 reconnect = Reconnect::new();
                 match said {
                     Some(said) if said.channel() == jobs::CANCEL_CHANNEL => {
-                        in_hand.cancel(said.payload().parse().into_iter());
+                        in_hand.cancel(said.payload().parse().ok().as_slice());
                     }
                     _ => wake.now(),
                 }

@@ -21,6 +21,7 @@ use super::{
     backend::Claimed,
     backoff::{Reconnect, retry_after},
     dispatch::Wake,
+    in_hand::Held,
     job::JobError,
 };
 use crate::{
@@ -36,12 +37,14 @@ pub(super) struct Settled {
     pub entry_id: String,
     pub finished: Option<(JobId, i32, String)>,
     pub is_in_batch: bool,
+    /// In hand until the outcome is written.
+    pub held: Option<Arc<Held>>,
 }
 
 impl Settled {
     /// An entry that can go and says nothing about a job.
     pub fn without_outcome(entry_id: String) -> Self {
-        Self { entry_id, finished: None, is_in_batch: false }
+        Self { entry_id, finished: None, is_in_batch: false, held: None }
     }
 }
 
@@ -114,7 +117,8 @@ where
             };
             // The receiver outlives every handler, so this fails only while the process is being torn down.
             let is_in_batch = claimed.job.batch_id.is_some();
-            let _ = layer.settled.send(Settled { entry_id: claimed.entry_id, finished, is_in_batch });
+            let Claimed { entry_id, held, .. } = claimed;
+            let _ = layer.settled.send(Settled { entry_id, finished, is_in_batch, held: Some(held) });
             Ok(())
         }
         .instrument(span)

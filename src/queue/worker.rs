@@ -35,6 +35,9 @@ use crate::{
 
 /// How often a worker says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a claim or an outcome may be on its way before the job counts as forgotten: longer than an outage of Postgres
+/// that nobody notices.
+const FORGOTTEN_SECS: f64 = 30.0;
 /// How long the last acknowledgements may take when stopping.
 const FLUSH: Duration = Duration::from_secs(3);
 
@@ -71,8 +74,9 @@ pub struct Worker<C> {
 /// What all lanes and loops of one worker share.
 struct Running<C> {
     worker: Worker<C>,
-    /// The queue's own way to the ledger.
+    /// The queue's own ways to the ledger: for all that must last, and for dispatches and claims.
     ledger: PgPool,
+    flow: PgPool,
     id: WorkerId,
     wake: Wake,
     in_hand: InHand,
@@ -106,7 +110,8 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
         tracing::info!(worker_id = %id, name = self.settings.name, "the worker started");
         let mut running = Running {
             id,
-            ledger: database::queue_pool(&self.pool),
+            ledger: database::ledger_pool(&self.pool),
+            flow: database::flow_pool(&self.pool),
             worker: self,
             wake: Wake::default(),
             in_hand: InHand::default(),
@@ -143,7 +148,8 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         );
         let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.in_hand.clone(), self.drained.clone());
         // What running jobs leave behind when they finish is sent to whoever works on.
-        let dispatcher = Dispatcher::new(pool.clone(), streams, registry.lanes(), wake.clone(), self.drained.clone());
+        let dispatcher =
+            Dispatcher::new(self.flow.clone(), streams, registry.lanes(), wake.clone(), self.drained.clone());
         self.spawn_loop(intake.run());
         self.spawn_loop(reconcile);
         self.spawn_loop(beats);
@@ -225,8 +231,10 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             worker_id: self.id,
             lease: self.worker.settings.lease,
             pool: self.ledger.clone(),
+            flow: self.flow.clone(),
             streams: self.worker.streams.clone(),
             leases: Leases::default(),
+            in_hand: self.in_hand.clone(),
             redis_was_emptied: self.redis_was_emptied.clone(),
             wake: self.wake.clone(),
             stop: self.stop.clone(),
@@ -245,7 +253,6 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let execution = Arc::new(Execution {
             registry: self.worker.registry.clone(),
             context: self.worker.context.clone(),
-            in_hand: self.in_hand.clone(),
             surroundings: Surroundings {
                 worker_id: self.id,
                 pool: self.worker.pool.clone(),
@@ -306,7 +313,6 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
 struct Execution<C> {
     registry: Arc<Registry<C>>,
     context: C,
-    in_hand: InHand,
     surroundings: Surroundings,
 }
 
@@ -315,8 +321,7 @@ impl<C: Clone + Send + Sync + 'static> Execution<C> {
         let Some(handler) = self.registry.find(&claimed.job.kind) else {
             return Err(JobError::permanent(format!("this release knows no job `{}`", claimed.job.kind)));
         };
-        let held = self.in_hand.take(claimed.job.id);
-        let attempt = Attempt::new(&claimed.job, self.surroundings.clone(), held.cancelled.clone());
+        let attempt = Attempt::new(&claimed.job, self.surroundings.clone(), claimed.held.cancelled.clone());
         let run = (handler.run)(self.context.clone(), attempt, claimed.job.payload);
         tokio::time::timeout(handler.timeout, run).await.unwrap_or_else(|_| {
             Err(JobError::transient(format!("{} took longer than {:?}", handler.kind, handler.timeout)))
@@ -333,7 +338,11 @@ async fn heartbeat(pool: PgPool, id: WorkerId, name: String, in_hand: InHand, dr
             loop {
                 workers::record_heartbeat(&mut connection, id, &name).await?;
                 // A cancellation whose notice was lost is heard of here.
-                in_hand.cancel(jobs::cancelled_on(&mut connection, id).await?.into_iter());
+                in_hand.cancel(&jobs::cancelled_on(&mut connection, id).await?);
+                let count = jobs::hand_back_forgotten(&mut connection, id, &in_hand.jobs(), FORGOTTEN_SECS).await?;
+                if count > 0 {
+                    tracing::warn!(count, "jobs that this worker claimed without hearing so run again");
+                }
                 reconnect = Reconnect::new();
                 tokio::time::sleep(HEARTBEAT).await;
             }

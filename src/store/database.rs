@@ -9,8 +9,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-/// Connections of a worker's queue, beside those of its handlers. Two are held: the heartbeat's, and the ear for notices.
-pub const QUEUE_CONNECTIONS: u32 = 8;
+/// Connections of a worker's queue, beside those of its handlers. Two of the ledger's are held: the heartbeat's, and the
+/// ear for notices.
+const LEDGER_CONNECTIONS: u32 = 8;
+const FLOW_CONNECTIONS: u32 = 4;
 
 /// How long a connection that lies idle is taken to be open still.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -41,11 +43,21 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
 ///
 /// All its statements find rows by key. Whatever the planner believes of a table that was empty a moment ago, reading it
 /// whole is never right; where it must be read, as tables of a few rows are, the penalty must not call the compiler.
-pub fn queue_pool(handlers: &PgPool) -> PgPool {
+pub fn ledger_pool(handlers: &PgPool) -> PgPool {
+    beside(handlers, LEDGER_CONNECTIONS, &[])
+}
+
+/// Opens a pool as [`ledger_pool`] does, for dispatches and claims: they wait for no disk. What a crash of Postgres takes
+/// back of them is found as what Redis lost is: the attempt's number tells, and no outcome is among them.
+pub fn flow_pool(handlers: &PgPool) -> PgPool {
+    beside(handlers, FLOW_CONNECTIONS, &[("synchronous_commit", "off")])
+}
+
+fn beside(handlers: &PgPool, connections: u32, settings: &[(&str, &str)]) -> PgPool {
     let by_key =
         ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"].map(|name| (name, "off"));
-    let options = handlers.connect_options().as_ref().clone().options(by_key);
-    handlers.options().clone().max_connections(QUEUE_CONNECTIONS).min_connections(0).connect_lazy_with(options)
+    let options = handlers.connect_options().as_ref().clone().options(by_key).options(settings.iter().copied());
+    handlers.options().clone().max_connections(connections).min_connections(0).connect_lazy_with(options)
 }
 
 /// Brings the schema up to this release. Needs the owner's login; several at once wait for each other.
