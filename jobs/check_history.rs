@@ -63,19 +63,23 @@ async fn check(context: &Context, reseller_id: ResellerId, findings: &mut Findin
 }
 
 fn describe_break(found: &SeriesBreak) -> String {
-    let SeriesBreak { series, consecutive, previous, issued_on, previous_issued_on } = found;
-    let number = |consecutive| numbering::number(series, consecutive);
-    if *consecutive > previous + 1 {
+    let number = |consecutive| numbering::number(&found.series, consecutive);
+    let Some(consecutive) = found.consecutive else { return format!("number {} is missing", number(1)) };
+    let previous = found.previous;
+    if consecutive >= found.next {
+        return format!("number {} is beyond the counter of its series", number(consecutive));
+    }
+    if consecutive > previous + 1 {
         return format!("number {} is missing", number(previous + 1));
     }
-    if consecutive == previous || *consecutive < 1 {
-        return format!("number {} is beyond the counter of its series", number(*consecutive));
+    if consecutive <= previous {
+        return format!("number {} is used twice, or is none", number(consecutive));
     }
-    match (issued_on, previous_issued_on) {
+    match (found.issued_on, found.previous_issued_on) {
         (Some(day), Some(before)) if day < before => {
-            format!("number {} was issued on {day}, before {} on {before}", number(*consecutive), number(*previous))
+            format!("number {} was issued on {day}, before {} on {before}", number(consecutive), number(previous))
         }
-        _ => format!("number {} is beyond the counter of its series", number(*consecutive)),
+        _ => format!("number {} is missing", number(consecutive + 1)),
     }
 }
 

@@ -83,17 +83,20 @@ pub async fn charged_periods(
 pub struct SeriesBreak {
     /// The series, such as `2026`.
     pub series: String,
-    /// The number that breaks it; at the end, the one that would come next.
-    pub consecutive: i64,
+    /// The number at this place; `None` where the series has a counter and no numbers.
+    pub consecutive: Option<i64>,
     /// The number before it, 0 at the start.
     pub previous: i64,
+    /// The number that the series' counter gives next; 1 where it has none.
+    pub next: i64,
     /// Day of issue.
     pub issued_on: Option<NaiveDate>,
     /// Day of issue of the number before.
     pub previous_issued_on: Option<NaiveDate>,
 }
 
-/// Returns up to 20 places where a reseller's numbers are not 1 to N without a hole, or days of issue go back.
+/// Returns up to 20 places where a reseller's numbers are not 1 to N without a hole, N being where the series' counter
+/// stands, or days of issue go back.
 ///
 /// # Errors
 /// When the database fails.
@@ -107,16 +110,22 @@ pub async fn find_series_breaks(
              SELECT regexp_replace(number, '-[0-9]+$', '') AS series, substring(number FROM '[0-9]+$')::bigint AS consecutive,
                     issued_on
              FROM invoices WHERE reseller_id = $1 AND number IS NOT NULL
-             -- The end of a series is where its counter stands.
-             UNION ALL SELECT series, next, NULL FROM number_series WHERE reseller_id = $1
          ), ordered AS (
-             SELECT series, consecutive, issued_on, coalesce(lag(consecutive) OVER in_series, 0) AS previous,
-                    lag(issued_on) OVER in_series AS previous_issued_on, lead(consecutive) OVER in_series AS following
+             SELECT series, consecutive, issued_on, lag(consecutive) OVER in_series AS previous,
+                    lag(issued_on) OVER in_series AS previous_issued_on,
+                    lead(consecutive) OVER in_series IS NULL AS is_last
              FROM used WINDOW in_series AS (PARTITION BY series ORDER BY consecutive, issued_on)
+         ), counter AS (
+             SELECT series, next FROM number_series WHERE reseller_id = $1
+         ), place AS (
+             SELECT series, consecutive, coalesce(previous, 0) AS previous, coalesce(next, 1) AS next, issued_on,
+                    previous_issued_on, coalesce(is_last, true) AS is_last
+             FROM ordered FULL JOIN counter USING (series)
          )
-         SELECT series AS "series!", consecutive AS "consecutive!", previous AS "previous!", issued_on, previous_issued_on
-         FROM ordered
-         WHERE consecutive <> previous + 1 OR issued_on < previous_issued_on OR (following IS NULL AND issued_on IS NOT NULL)
+         SELECT series AS "series!", consecutive, previous AS "previous!", next AS "next!", issued_on, previous_issued_on
+         FROM place
+         WHERE consecutive <> previous + 1 OR consecutive >= next OR issued_on < previous_issued_on
+            OR is_last AND coalesce(consecutive, 0) + 1 <> next
          ORDER BY series, consecutive LIMIT 20"#,
         reseller_id.0,
     )

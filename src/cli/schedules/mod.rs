@@ -65,7 +65,7 @@ pub enum Command {
 #[derive(Args)]
 pub struct By {
     /// Who does this; shown to other operators.
-    #[arg(long = "by", env = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(id = "by", long, env = "USER", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: String,
 }
 
