@@ -285,6 +285,7 @@ async fn a_paused_schedule_does_nothing_and_what_it_let_pass_does_not_come_later
     // Saving it anew does not let it go on.
     let changed = NewSchedule { payload: json!({ "does": "work" }), ..every_second("paused", MissedPolicy::All) };
     assert!(save(&bench, &changed).await?);
+    set_back(&bench, "paused", "1 hour").await?;
     let found = find(&bench, "paused").await?;
     assert_eq!((found.paused_by.as_deref(), found.pause_reason.as_deref()), (Some("ann"), Some("because")));
 
