@@ -345,6 +345,12 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_that_moved_says_where() {
+        let error = read(&[("BILLRUNNER_RETENTION_DAYS", "30")]).expect_err("moved").to_string();
+        assert!(error.contains("the schedule prune-jobs"), "{error}");
+    }
+
+    #[test]
     fn secrets_are_not_shown() {
         let config = read(&[("DATABASE_URL", "postgres://user:hunter2@localhost/db")]).expect("valid");
         assert!(!format!("{config:?}").contains("hunter2"));

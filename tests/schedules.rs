@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use billrunner::{
     domain::schedule::MissedPolicy,
-    queue::ScheduleError,
+    queue::{ScheduleError, next_tick},
     store::schedules::{self, NewSchedule, Schedule},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -290,7 +290,7 @@ async fn a_paused_schedule_does_nothing_and_what_it_let_pass_does_not_come_later
     assert_eq!((found.paused_by.as_deref(), found.pause_reason.as_deref()), (Some("ann"), Some("because")));
 
     let resumed_at = schedules::now(&mut connection).await?;
-    let next = bench.registry.next_tick(&mut connection, &found).await?;
+    let next = next_tick(&mut connection, &found).await?;
     assert!(schedules::resume(&mut connection, "paused", "ann", next).await?);
     assert!(!schedules::resume(&mut connection, "paused", "ann", next).await?, "it is not paused");
     let resumed = "SELECT count(*) FROM jobs WHERE starts_with(external_id, 'paused/')";

@@ -35,6 +35,6 @@ pub use attempt::{Attempt, Effects, Finished};
 pub use envelope::{Envelope, EnvelopeError};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use registry::Registry;
-pub use schedules::ScheduleError;
+pub use schedules::{ScheduleError, next_tick};
 pub use streams::Streams;
 pub use worker::{StoppedWorking, Worker, WorkerSettings};

@@ -24,7 +24,7 @@ use crate::{
     domain::{
         ids::{JobId, ResellerId},
         payload_template::{self, UnknownVariable},
-        schedule::{NotARecurrence, Recurrence},
+        schedule::{MISSED_AFTER, NotARecurrence, Recurrence},
     },
     store::{
         jobs::{self, NewJob},
@@ -36,6 +36,8 @@ use crate::{
 const SOURCE: &str = "billrunner/schedule";
 /// Longest sleep: what a lost notification can cost.
 const MAX_SLEEP: Duration = Duration::from_secs(30);
+/// Sleep while another worker has what is due in hand, and may yet die of it.
+const HELD_ELSEWHERE: Duration = Duration::from_millis(50);
 /// Longest name, as the table has it.
 const MAX_NAME_LENGTH: usize = 100;
 
@@ -108,16 +110,22 @@ impl<C: Clone + Send + Sync + 'static> Ticking<C> {
         while !self.stop.is_cancelled() && self.take_one(&mut connection).await? {
             self.wake.now();
         }
-        let due = schedules::seconds_until_due(&mut connection).await?.map(|seconds| seconds.max(0.0) + 0.001);
-        Ok(due.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(MAX_SLEEP).min(MAX_SLEEP))
+        Ok(match schedules::seconds_until_due(&mut connection).await? {
+            Some(seconds) if seconds <= 0.0 => HELD_ELSEWHERE,
+            Some(seconds) => Duration::try_from_secs_f64(seconds + 0.001).unwrap_or(MAX_SLEEP).min(MAX_SLEEP),
+            None => MAX_SLEEP,
+        })
     }
 
     async fn take_one(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
         let mut transaction = connection.begin().await?;
         let Some(due) = schedules::take_due(&mut transaction).await? else { return Ok(false) };
         let ticked = self.tick(&mut transaction, &due).await?;
-        if let Some(error) = &ticked.last_error {
-            tracing::error!(schedule = due.schedule.name, error, "a tick's job was refused");
+        if due.next_run_at < due.now - MISSED_AFTER {
+            tracing::warn!(schedule = due.schedule.name, missed = %due.schedule.missed, "ticks were missed");
+        }
+        if ticked.last_error.is_some() {
+            tracing::error!(schedule = due.schedule.name, "a tick was refused; `billrunner schedules show` says why");
         }
         schedules::record_tick(&mut transaction, &due.schedule.name, &ticked).await?;
         transaction.commit().await?;
@@ -211,19 +219,6 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         Ok(accepted.id())
     }
 
-    /// Returns when a schedule that stood still ticks next.
-    ///
-    /// # Errors
-    /// [`ScheduleError`], when its expression or zone no longer read.
-    pub async fn next_tick(
-        &self,
-        connection: &mut PgConnection,
-        schedule: &Schedule,
-    ) -> Result<Option<DateTime<Utc>>, ScheduleError> {
-        let recurrence = Recurrence::parse(&schedule.cron, &schedule.time_zone)?;
-        Ok(recurrence.next_after(schedules::now(connection).await?))
-    }
-
     /// Makes the ledger row of a tick.
     fn prepare_tick(
         &self,
@@ -237,6 +232,18 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         let requested_by = format!("schedule {}", schedule.name);
         Ok(self.prepare_kind(&schedule.kind, payload, request, requested_by, JobOptions::default())?)
     }
+}
+
+/// Returns when a schedule that stood still ticks next.
+///
+/// # Errors
+/// [`ScheduleError`], when its expression or zone no longer read.
+pub async fn next_tick(
+    connection: &mut PgConnection,
+    schedule: &Schedule,
+) -> Result<Option<DateTime<Utc>>, ScheduleError> {
+    let recurrence = Recurrence::parse(&schedule.cron, &schedule.time_zone)?;
+    Ok(recurrence.next_after(schedules::now(connection).await?))
 }
 
 fn check_name(name: &str) -> Result<(), ScheduleError> {

@@ -201,7 +201,7 @@ pub async fn save(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
          ON CONFLICT (name) DO UPDATE SET reseller_id = $2, kind = $3, payload = $4, cron = $5, time_zone = $6, missed = $7,
              next_run_at = $8, last_error = NULL, updated_by = $9, updated_at = now()
-         WHERE (schedules.kind, schedules.payload, schedules.cron, schedules.time_zone, schedules.missed)
+         WHERE schedules.next_run_at IS NULL OR (schedules.kind, schedules.payload, schedules.cron, schedules.time_zone, schedules.missed)
                IS DISTINCT FROM ($3, $4, $5, $6, $7)",
         new.name,
         reseller_id.map(|id| id.0),

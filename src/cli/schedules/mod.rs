@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use super::{Failure, Output, enqueue, setup};
 use crate::{
     config::Config,
+    queue::next_tick,
     store::schedules::{self, Schedule},
 };
 
@@ -91,7 +92,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
         }
         Command::Resume { name, by } => {
             let found = find(&mut connection, &name).await?;
-            let next = crate::jobs::registry().next_tick(&mut connection, &found).await?;
+            let next = next_tick(&mut connection, &found).await?;
             if !schedules::resume(&mut connection, &name, &by.name, next).await? {
                 return Err(Failure::Refused(format!("schedule `{name}` is not paused; `pause` would do that")).into());
             }
