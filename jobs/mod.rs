@@ -11,23 +11,33 @@
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
 //! | `render_document` | renders one export into the object store | invoice, version, kind, language, template |
 //! | `send_notification` | sends one mail, at most once | notification |
+//! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
+//! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
+//! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
 
 mod change_invoice_status;
+mod check_history;
 mod correct_invoice;
 mod discard_invoice;
+mod findings;
 mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
+mod prune_jobs;
+mod reconcile_charges;
 mod render_document;
 mod send_notification;
 mod start_bill_run;
 
 pub use change_invoice_status::ChangeInvoiceStatus;
+pub use check_history::CheckHistory;
 pub use correct_invoice::CorrectInvoice;
 pub use discard_invoice::DiscardInvoice;
 pub use finish_bill_run::FinishBillRun;
 pub use generate_invoice::{GenerateInvoice, InitialStatus};
 pub use import_charges::{ImportCharges, charge_file_location};
+pub use prune_jobs::PruneJobs;
+pub use reconcile_charges::ReconcileCharges;
 pub use render_document::RenderDocument;
 pub use send_notification::SendNotification;
 pub use start_bill_run::StartBillRun;
@@ -46,4 +56,7 @@ pub fn registry() -> Registry<Context> {
         .with::<CorrectInvoice>()
         .with::<RenderDocument>()
         .with::<SendNotification>()
+        .with::<PruneJobs>()
+        .with::<ReconcileCharges>()
+        .with::<CheckHistory>()
 }

@@ -58,9 +58,9 @@ pub const VARIABLES: [Variable; 17] = [
     setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),
     setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "2", "documents rendered at once"),
     setting("BILLRUNNER_CONCURRENCY_MAIL", "4", "mails sent at once"),
+    setting("BILLRUNNER_CONCURRENCY_UPKEEP", "1", "retention and checks at once"),
     setting("BILLRUNNER_LEASE_SECS", "15", "how long a silent worker keeps its jobs"),
     setting("BILLRUNNER_RETRY_BASE_MS", "1000", "longest first wait before a retry; it doubles with each failure"),
-    setting("BILLRUNNER_RETENTION_DAYS", "90", "how long finished jobs, and with them idempotency keys, are kept"),
     setting(
         "BILLRUNNER_MAIL_DOMAIN",
         "billrunner.invalid",
@@ -104,6 +104,7 @@ pub struct Concurrency {
     status: usize,
     documents: usize,
     mail: usize,
+    upkeep: usize,
 }
 
 impl Concurrency {
@@ -114,6 +115,7 @@ impl Concurrency {
             Queue::Status => self.status,
             Queue::Documents => self.documents,
             Queue::Mail => self.mail,
+            Queue::Upkeep => self.upkeep,
         }
     }
 }
@@ -141,8 +143,6 @@ pub struct Config {
     pub lease: Duration,
     /// First wait before a retry.
     pub retry_base: Duration,
-    /// How long finished jobs are kept.
-    pub retention_days: i32,
     /// Right-hand side of Message-IDs.
     pub mail_domain: String,
     /// What is logged.
@@ -193,7 +193,14 @@ impl Config {
         let mut problems: Vec<String> = all
             .keys()
             .filter(|name| name.starts_with("BILLRUNNER_") && !known(name) && !is_for_tests(name))
-            .map(|name| format!("{name} is not a setting; `billrunner config example` lists those there are"))
+            .map(|name| match name.as_str() {
+                "BILLRUNNER_RETENTION_DAYS" => {
+                    format!(
+                        "{name} has moved into the payload of the schedule prune-jobs; see `billrunner schedules set`"
+                    )
+                }
+                _ => format!("{name} is not a setting; `billrunner config example` lists those there are"),
+            })
             .collect();
         let mut reader = Reader { all, problems: &mut problems };
         let config = Self {
@@ -209,10 +216,10 @@ impl Config {
                 status: reader.positive("BILLRUNNER_CONCURRENCY_STATUS"),
                 documents: reader.positive("BILLRUNNER_CONCURRENCY_DOCUMENTS"),
                 mail: reader.positive("BILLRUNNER_CONCURRENCY_MAIL"),
+                upkeep: reader.positive("BILLRUNNER_CONCURRENCY_UPKEEP"),
             },
             lease: Duration::from_secs(reader.positive("BILLRUNNER_LEASE_SECS")),
             retry_base: Duration::from_millis(reader.positive("BILLRUNNER_RETRY_BASE_MS")),
-            retention_days: reader.positive("BILLRUNNER_RETENTION_DAYS"),
             mail_domain: reader.parse("BILLRUNNER_MAIL_DOMAIN", String::new()),
             log_filter: reader.parse("BILLRUNNER_LOG", String::new()),
             log_format: reader.parse("BILLRUNNER_LOG_FORMAT", LogFormat::Auto),
@@ -335,6 +342,12 @@ mod tests {
         for name in ["REDIS_URL", "BILLRUNNER_LEASE_SECS", "BILLRUNNER_CONCURENCY_MAIL", "BILLRUNNER_OBJECT_STORE"] {
             assert!(error.contains(name), "{name} is not in: {error}");
         }
+    }
+
+    #[test]
+    fn a_setting_that_moved_says_where() {
+        let error = read(&[("BILLRUNNER_RETENTION_DAYS", "30")]).expect_err("moved").to_string();
+        assert!(error.contains("the schedule prune-jobs"), "{error}");
     }
 
     #[test]

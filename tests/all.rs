@@ -22,4 +22,7 @@ mod queue_doors;
 mod queue_order;
 mod queue_outages;
 mod queue_processes;
+mod schedules;
+mod schedules_command;
 mod support;
+mod upkeep;

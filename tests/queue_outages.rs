@@ -88,7 +88,8 @@ async fn a_job_that_its_worker_claimed_without_hearing_so_runs_again() -> Result
     // Postgres hung up between the commit of a claim and its answer: the ledger says that the worker runs a second job.
     let in_2100 = JobOptions { run_at: DateTime::from_timestamp(4_102_444_800, 0), ..JobOptions::default() };
     let forgotten = bench.accept_with("2", &task(Does::Work, 0), in_2100).await?.id();
-    let claimed = "UPDATE jobs SET state = 'running', attempt = 1, started_attempt = 1, started_at = now(), run_at = now(),
+    let claimed =
+        "UPDATE jobs SET state = 'running', attempt = 1, started_attempt = 1, started_at = now(), run_at = now(),
                        checked_at = now() - interval '1 hour', worker_id = (SELECT id FROM workers) WHERE id = $1";
     sqlx::query(claimed).bind(forgotten).execute(bench.pool()).await?;
     // The first is an hour old too, but in hand.

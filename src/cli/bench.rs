@@ -224,7 +224,6 @@ impl Course {
                 lease: Duration::from_secs(15),
                 grace: Duration::from_secs(5),
                 retry_base: Duration::from_secs(1),
-                retention_days: 90,
             },
         };
         tokio::spawn(worker.run(stop.clone()))

@@ -78,7 +78,12 @@ pub async fn hand_in(pool: &PgPool, job: &NewJob, wait: bool, output: Output) ->
             Accepted::Folded(id) => format!("job {id} holds the dedupe key and stands for it"),
         });
     }
-    let (job, attempts) = wait_for(pool, accepted.id()).await?;
+    wait_and_print(pool, accepted.id(), output).await
+}
+
+/// Waits for a job's end and says how it ended; a failure where it is not done.
+pub async fn wait_and_print(pool: &PgPool, id: JobId, output: Output) -> anyhow::Result<()> {
+    let (job, attempts) = wait_for(pool, id).await?;
     let message = attempts.last().and_then(|attempt| attempt.message.clone()).unwrap_or_default();
     if job.state != "done" {
         return Err(Failure::Refused(format!("job {} is {}: {message}", job.id, job.state)).into());

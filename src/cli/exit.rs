@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     config::{ConfigError, MissingVariable},
-    queue::EnvelopeError,
+    queue::{EnvelopeError, ScheduleError},
     store::jobs::AcceptError,
 };
 
@@ -30,7 +30,19 @@ pub fn code_of(error: &anyhow::Error) -> ExitCode {
         Some(Failure::Usage(_)) => 2,
         None if error.is::<ConfigError>() || error.is::<MissingVariable>() || error.is::<EnvelopeError>() => 2,
         None if matches!(error.downcast_ref(), Some(AcceptError::Conflict { .. })) => 4,
-        None => 1,
+        None => error.downcast_ref().map_or(1, code_of_schedule),
     };
     ExitCode::from(code)
+}
+
+fn code_of_schedule(error: &ScheduleError) -> u8 {
+    match error {
+        ScheduleError::Database(_) => 1,
+        ScheduleError::UnknownReseller(_) => 3,
+        ScheduleError::Name(_)
+        | ScheduleError::Recurrence(_)
+        | ScheduleError::Variable(_)
+        | ScheduleError::TooLarge(_)
+        | ScheduleError::Job(_) => 2,
+    }
 }

@@ -13,6 +13,7 @@ mod import;
 mod invoices;
 mod jobs;
 mod output;
+mod schedules;
 mod setup;
 mod web;
 mod worker;
@@ -65,6 +66,9 @@ enum Command {
     /// List, show and retry jobs.
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// List, make, pause and start schedules.
+    #[command(subcommand)]
+    Schedules(schedules::Command),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
     /// Measure the queue on this machine, with an empty database.
@@ -116,6 +120,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Directory(arguments) => directory::run(&arguments, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
+        Command::Schedules(command) => schedules::run(command, config, output).await,
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
         Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,

@@ -69,7 +69,6 @@ pub fn worker(config: &Config, context: Context, grace: std::time::Duration) -> 
             lease: config.lease,
             grace,
             retry_base: config.retry_base,
-            retention_days: config.retention_days,
         },
     })
 }

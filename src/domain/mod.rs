@@ -16,4 +16,6 @@ pub mod language_tag;
 pub mod money;
 pub mod notification;
 pub mod numbering;
+pub mod payload_template;
 pub mod pricing;
+pub mod schedule;

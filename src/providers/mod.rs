@@ -30,6 +30,8 @@ pub struct Profile {
     pub documents: &'static [DocumentKind],
     /// What one printed line stands for.
     pub lines_by: LinesBy,
+    /// The day of the next month from which on a month is final: nothing more is expected, and it can be billed.
+    pub final_on_day: u8,
 }
 
 impl Profile {
@@ -120,6 +122,14 @@ mod tests {
             assert_eq!(profile.require_document(DocumentKind::Csv), Ok(()), "{}", profile.id);
             let distinct: BTreeSet<_> = profile.documents.iter().collect();
             assert_eq!(distinct.len(), profile.documents.len());
+        }
+    }
+
+    #[test]
+    fn every_months_bill_run_has_a_day_in_every_month() {
+        for profile in all() {
+            assert!((2..=28).contains(&profile.final_on_day), "{}", profile.id);
+            assert!(profile.final_on_day <= focus::PROFILE.final_on_day, "{} is later than any", profile.id);
         }
     }
 

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +13,7 @@ use super::{
     dispatch::Wake,
     job::{Job, JobError, JobOptions, RequestId, new_job},
     registry::Lanes,
+    streams::{self, Streams},
 };
 use crate::{
     domain::{
@@ -44,6 +46,7 @@ pub struct Attempt {
 pub(super) struct Surroundings {
     pub worker_id: WorkerId,
     pub pool: PgPool,
+    pub streams: Streams,
     pub lanes: Lanes,
     pub wake: Wake,
 }
@@ -134,6 +137,16 @@ impl Attempt {
             *last = Some(Instant::now());
         }
         is_time
+    }
+
+    /// Forgets the requests that the Redis door refused before an instant. Returns how many.
+    ///
+    /// # Errors
+    /// Transient, when Redis does not answer.
+    pub async fn forget_refused_requests(&self, before: DateTime<Utc>) -> Result<u64, JobError> {
+        let streams = &self.surroundings.streams;
+        let forgotten = async { streams::trim(&mut streams.connect().await?, &streams.rejected_key(), before).await };
+        forgotten.await.map_err(JobError::transient)
     }
 
     /// Completes without effects. The message says why there was nothing to do.

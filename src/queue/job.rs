@@ -20,11 +20,13 @@ pub enum Queue {
     Documents,
     /// Notifications.
     Mail,
+    /// Retention and checks, which are long and in no hurry.
+    Upkeep,
 }
 
 impl Queue {
     /// All queues.
-    pub const ALL: [Self; 4] = [Self::Billing, Self::Status, Self::Documents, Self::Mail];
+    pub const ALL: [Self; 5] = [Self::Billing, Self::Status, Self::Documents, Self::Mail, Self::Upkeep];
 
     /// Returns the queue's name, which is also that of its common lane.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Queue {
             Self::Status => "status",
             Self::Documents => "documents",
             Self::Mail => "mail",
+            Self::Upkeep => "upkeep",
         }
     }
 }

@@ -21,8 +21,6 @@ const ROUND: i64 = 500;
 /// How long a job may be with Redis before somebody looks, and how long a worker may be silent.
 const AGE_SECS: f64 = 30.0;
 const EVERY: Duration = Duration::from_secs(10);
-/// Finished jobs deleted in one round.
-const PRUNE_ROUND: i64 = 1000;
 
 /// Reconciles until told to stop: every ten seconds, and at once when a reader found its group gone.
 pub(super) async fn run(
@@ -30,7 +28,6 @@ pub(super) async fn run(
     streams: Streams,
     redis_was_emptied: Arc<Notify>,
     wake: Wake,
-    retention_days: i32,
     stop: CancellationToken,
 ) {
     let Some(mut redis) = streams.connect_patiently(&stop).await else { return };
@@ -41,7 +38,7 @@ pub(super) async fn run(
             () = stop.cancelled() => return,
         };
         let mut reconnect = Reconnect::new();
-        while let Err(error) = round(&pool, &streams, &mut redis, age, retention_days).await {
+        while let Err(error) = round(&pool, &streams, &mut redis, age).await {
             if reconnect.is_first() {
                 tracing::warn!(%error, "reconciliation waits");
             }
@@ -69,7 +66,6 @@ async fn round(
     streams: &Streams,
     redis: &mut MultiplexedConnection,
     age_seconds: f64,
-    retention_days: i32,
 ) -> Result<(), ReconcileError> {
     let mut connection = pool.acquire().await?;
     loop {
@@ -88,7 +84,6 @@ async fn round(
         let count = jobs::record_worker_deaths(&mut connection, &orphans).await?;
         tracing::warn!(count, "jobs of vanished workers run again");
     }
-    jobs::prune(&mut connection, retention_days, PRUNE_ROUND).await?;
     Ok(())
 }
 

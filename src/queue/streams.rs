@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use redis::{
     AsyncConnectionConfig, Client, RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
@@ -398,6 +399,11 @@ pub(super) async fn remove_idle_consumers(connection: &mut MultiplexedConnection
         remove_consumer(connection, key, &gone.name).await?;
     }
     Ok(())
+}
+
+/// Deletes a stream's entries that were added before an instant. Returns how many.
+pub(super) async fn trim(connection: &mut MultiplexedConnection, key: &str, before: DateTime<Utc>) -> RedisResult<u64> {
+    redis::cmd("XTRIM").arg(key).arg("MINID").arg(before.timestamp_millis()).query_async(connection).await
 }
 
 /// Reads an entry as a message.

@@ -25,6 +25,7 @@ use super::{
     job::{JobError, Queue},
     notices, reconcile,
     registry::Registry,
+    schedules::Ticking,
     settle::SettleLayer,
     streams::Streams,
 };
@@ -53,8 +54,6 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// First wait before a retry; it doubles with each failure.
     pub retry_base: Duration,
-    /// How long finished jobs are kept.
-    pub retention_days: i32,
 }
 
 /// A worker, ready to run.
@@ -143,17 +142,25 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             streams.clone(),
             self.redis_was_emptied.clone(),
             wake.clone(),
-            settings.retention_days,
             self.stop.clone(),
         );
         let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.in_hand.clone(), self.drained.clone());
         // What running jobs leave behind when they finish is sent to whoever works on.
         let dispatcher =
             Dispatcher::new(self.flow.clone(), streams, registry.lanes(), wake.clone(), self.drained.clone());
+        let ticking = Ticking {
+            pool: pool.clone(),
+            registry: registry.clone(),
+            wake: wake.clone(),
+            changed: Arc::default(),
+            stop: self.stop.clone(),
+        };
         self.spawn_loop(intake.run());
         self.spawn_loop(reconcile);
         self.spawn_loop(beats);
-        self.spawn_loop(notices::listen(pool, wake, self.in_hand.clone(), self.stop.clone()));
+        let notices = notices::listen(pool, wake, self.in_hand.clone(), ticking.changed.clone(), self.stop.clone());
+        self.spawn_loop(notices);
+        self.spawn_loop(ticking.run());
         self.spawn_loop(dispatcher.run());
     }
 
@@ -256,6 +263,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             surroundings: Surroundings {
                 worker_id: self.id,
                 pool: self.worker.pool.clone(),
+                streams: self.worker.streams.clone(),
                 lanes: self.worker.registry.lanes().clone(),
                 wake: self.wake.clone(),
             },

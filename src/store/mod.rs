@@ -9,6 +9,7 @@ pub mod bench;
 mod charge_rows;
 pub mod charge_sums;
 pub mod charges;
+pub mod checks;
 pub mod database;
 pub mod detailed_charges;
 pub mod directory;
@@ -22,6 +23,7 @@ pub mod jobs;
 pub mod notifications;
 pub mod queue_controls;
 pub mod reconciliation;
+pub mod schedules;
 pub mod workers;
 
 /// Turns a stored value that no longer reads into the database error it is.

@@ -38,6 +38,8 @@ const SAY_WHEN_JOBS_END: &str = "
         $$ BEGIN NOTIFY job_ended; RETURN NULL; END $$;
     CREATE TRIGGER say_that_jobs_ended AFTER UPDATE OF finished_at ON jobs
         FOR EACH STATEMENT EXECUTE FUNCTION say_that_jobs_ended();";
+/// The house's schedules would start jobs that a test does not expect.
+const LET_SCHEDULES_REST: &str = "UPDATE schedules SET next_run_at = NULL";
 
 /// A database that lives as long as the value.
 pub struct TestDatabase {
@@ -57,6 +59,7 @@ impl TestDatabase {
         let options = admin.clone().database(&name).options([("search_path", "billrunner,public")]);
         let mut owner = options.connect().await?;
         sqlx::raw_sql(SAY_WHEN_JOBS_END).execute(&mut owner).await?;
+        sqlx::raw_sql(LET_SCHEDULES_REST).execute(&mut owner).await?;
         owner.close().await?;
         let pool = PgPoolOptions::new()
             .max_connections(POOL)

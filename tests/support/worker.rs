@@ -40,7 +40,6 @@ pub fn settings() -> WorkerSettings {
         lease: Duration::from_secs(2),
         grace: Duration::from_secs(10),
         retry_base: Duration::from_millis(10),
-        retention_days: 90,
     }
 }
 
@@ -88,7 +87,7 @@ pub struct Office {
     pub context: Context,
     pub sink: Sink,
     pub registry: Arc<Registry<Context>>,
-    streams: Streams,
+    pub streams: Streams,
     _folder: tempfile::TempDir,
     running: Running,
 }

@@ -16,9 +16,13 @@ pub use reader::{ChargeReader, ReadError};
 /// As kept in `charge_files.format`.
 pub const FORMAT: &str = "focus";
 
+/// The latest of all: whose month a FOCUS file holds is not known here. Our choice.
+const FINAL_ON_DAY: u8 = 11;
+
 pub(super) const PROFILE: Profile = Profile {
     id: "focus",
     display_name: "FOCUS",
     documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
     lines_by: LinesBy::ServiceAndChargeCategory,
+    final_on_day: FINAL_ON_DAY,
 };

@@ -1,0 +1,60 @@
+//! Forgets what is over: finished jobs with their attempts, and requests that the Redis door refused, once they are old.
+//! Dead jobs stay until somebody decides.
+//!
+//! Idempotent: what is gone is not found again. It goes in small transactions of its own, so that no lock is held for
+//! long; one that is cancelled or dies has done what it has done, and the next goes on there.
+
+use std::{num::NonZeroU16, time::Duration};
+
+use chrono::Days;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    context::Context,
+    queue::{Attempt, Finished, Job, JobError, Queue},
+    store::jobs::{self, Progress},
+};
+
+/// Jobs deleted in one statement and transaction: some ten milliseconds of locks.
+const BATCH: i64 = 1000;
+/// How long finished jobs, and with them idempotency keys, are kept where the payload does not say.
+const RETENTION_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("not zero");
+
+/// Says what is old.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneJobs {
+    /// How many days after its end a job is forgotten.
+    #[serde(default = "retention_days")]
+    pub retention_days: NonZeroU16,
+}
+
+fn retention_days() -> NonZeroU16 {
+    RETENTION_DAYS
+}
+
+impl Job for PruneJobs {
+    type Context = Context;
+    const KIND: &'static str = "prune_jobs";
+    const EVENT_TYPE: &'static str = "billrunner.jobs.prune.v1";
+    const QUEUE: Queue = Queue::Upkeep;
+    // Millions of jobs at the first run after a long rest.
+    const TIMEOUT: Duration = Duration::from_hours(1);
+
+    async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
+        let days = self.retention_days.get();
+        let mut pruned = 0;
+        loop {
+            let note = format!("finished over {days} days ago");
+            attempt.report_progress(Progress { done: pruned, total: None, note }).await?;
+            let count = jobs::prune(&mut *context.pool.acquire().await?, i32::from(days), BATCH).await?;
+            pruned += count;
+            if count < BATCH {
+                break;
+            }
+        }
+        let before = context.clock.now() - Days::new(days.into());
+        let requests = attempt.forget_refused_requests(before).await?;
+        Ok(attempt.complete_without_effects(format!("{pruned} jobs and {requests} refused requests are forgotten")))
+    }
+}
