@@ -38,13 +38,13 @@ pub(super) struct Settled {
     pub finished: Option<(JobId, i32, String)>,
     pub is_in_batch: bool,
     /// In hand until the outcome is written.
-    pub held: Option<Arc<Held>>,
+    pub _held: Option<Arc<Held>>,
 }
 
 impl Settled {
     /// An entry that can go and says nothing about a job.
     pub fn without_outcome(entry_id: String) -> Self {
-        Self { entry_id, finished: None, is_in_batch: false, held: None }
+        Self { entry_id, finished: None, is_in_batch: false, _held: None }
     }
 }
 
@@ -118,7 +118,7 @@ where
             // The receiver outlives every handler, so this fails only while the process is being torn down.
             let is_in_batch = claimed.job.batch_id.is_some();
             let Claimed { entry_id, held, .. } = claimed;
-            let _ = layer.settled.send(Settled { entry_id, finished, is_in_batch, held: Some(held) });
+            let _ = layer.settled.send(Settled { entry_id, finished, is_in_batch, _held: Some(held) });
             Ok(())
         }
         .instrument(span)

@@ -70,9 +70,9 @@ pub async fn list(
 ) -> sqlx::Result<Vec<JobRow>> {
     sqlx::query_as!(
         JobRow,
-        r#"SELECT id AS "id: JobId", kind, queue, state::text AS "state!", attempt, failed_attempts, max_attempts, source, external_id,
+        r#"SELECT id AS "id: JobId", kind, queue, state, attempt, failed_attempts, max_attempts, source, external_id,
                   requested_by, run_at, created_at, finished_at, last_error, payload AS "payload: Json<Value>"
-         FROM jobs WHERE ($1::text IS NULL OR state = $1::text::job_state) AND ($2::text IS NULL OR kind = $2)
+         FROM jobs WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
          ORDER BY id DESC LIMIT $3"#,
         state,
         kind,
@@ -89,7 +89,7 @@ pub async fn list(
 pub async fn find(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Option<(JobRow, Vec<AttemptRow>)>> {
     let job = sqlx::query_as!(
         JobRow,
-        r#"SELECT id AS "id: JobId", kind, queue, state::text AS "state!", attempt, failed_attempts, max_attempts, source, external_id,
+        r#"SELECT id AS "id: JobId", kind, queue, state, attempt, failed_attempts, max_attempts, source, external_id,
                   requested_by, run_at, created_at, finished_at, last_error, payload AS "payload: Json<Value>"
          FROM jobs WHERE id = $1"#,
         id.0,
@@ -99,7 +99,7 @@ pub async fn find(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Opti
     let Some(job) = job else { return Ok(None) };
     let attempts = sqlx::query_as!(
         AttemptRow,
-        r#"SELECT attempt, worker_id AS "worker_id: WorkerId", started_at, finished_at, outcome::text, message
+        r#"SELECT attempt, worker_id AS "worker_id: WorkerId", started_at, finished_at, outcome, message
          FROM job_attempts WHERE job_id = $1 ORDER BY attempt LIMIT 1000"#,
         id.0,
     )
@@ -126,7 +126,7 @@ pub struct QueueCount {
 pub async fn count_by_queue(connection: &mut PgConnection) -> sqlx::Result<Vec<QueueCount>> {
     sqlx::query_as!(
         QueueCount,
-        r#"SELECT queue, state::text AS "state!", count(*) AS "count!" FROM jobs GROUP BY queue, state ORDER BY queue, state LIMIT 1000"#
+        r#"SELECT queue, state, count(*) AS "count!" FROM jobs GROUP BY queue, state ORDER BY queue, state LIMIT 1000"#
     )
     .fetch_all(connection)
     .await

@@ -302,7 +302,7 @@ async fn find_where(connection: &mut PgConnection, name: Option<&str>) -> sqlx::
         Schedule,
         r#"SELECT name, reseller_id AS "reseller_id: ResellerId", schedules.kind, schedules.payload AS "payload: Json<Value>",
                   cron, time_zone, missed, paused_at, paused_by, pause_reason, next_run_at, last_tick_at,
-                  last_job_id AS "last_job_id: JobId", jobs.state::text AS "last_job_state?", schedules.last_error, created_by,
+                  last_job_id AS "last_job_id: JobId", jobs.state AS "last_job_state?", schedules.last_error, created_by,
                   schedules.created_at, updated_by, updated_at
            FROM schedules LEFT JOIN jobs ON jobs.id = last_job_id
            WHERE $1::text IS NULL OR name = $1

@@ -130,7 +130,7 @@ async fn insert(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result
         r#"INSERT INTO jobs (id, kind, queue, priority, payload, payload_hash, source, external_id, dedupe_key, parent_id,
                              batch_id, completes_batch, state, max_attempts, run_at, traceparent, requested_by)
            SELECT id, kind, queue, priority, payload, payload_hash, source, external_id, dedupe_key, parent_id,
-                  batch_id, state = 'awaiting', state::job_state, max_attempts, coalesce(run_at, now()), traceparent, requested_by
+                  batch_id, state = 'awaiting', state, max_attempts, coalesce(run_at, now()), traceparent, requested_by
            FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::bytea[], $7::text[],
                        $8::text[], $9::text[], $10::uuid[], $11::uuid[], $12::text[], $13::integer[],
                        $14::timestamptz[], $15::text[], $16::text[])

@@ -165,8 +165,8 @@ pub async fn fail(
     };
     let recorded = sqlx::query!(
         "WITH held AS (
-             SELECT id, CASE WHEN $3::text = 'scheduled' AND cancel_requested_at IS NOT NULL THEN 'discarded'
-                             ELSE $3::text::job_state END AS next
+             SELECT id, CASE WHEN $3 = 'scheduled' AND cancel_requested_at IS NOT NULL THEN 'discarded'
+                             ELSE $3 END AS next
              FROM jobs WHERE id = $1 AND attempt = $2 AND state IS NOT DISTINCT FROM 'running' AND worker_id = $8
              FOR UPDATE
          ), failed AS (
@@ -179,7 +179,7 @@ pub async fn fail(
              RETURNING jobs.id, worker_id, started_at
          )
          INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
-         SELECT id, $2, worker_id, started_at, clock_timestamp(), $6::text::attempt_outcome, $5 FROM failed
+         SELECT id, $2, worker_id, started_at, clock_timestamp(), $6, $5 FROM failed
          ON CONFLICT (job_id, attempt) DO UPDATE
          SET worker_id = excluded.worker_id, started_at = excluded.started_at, finished_at = excluded.finished_at,
              outcome = excluded.outcome, message = excluded.message",
@@ -215,7 +215,7 @@ pub async fn record_worker_deaths(
         "WITH death AS (
              SELECT jobs.id, (CASE WHEN worker_deaths + 1 >= $3 OR failed_attempts + 1 >= max_attempts THEN 'dead'
                                    WHEN cancel_requested_at IS NOT NULL THEN 'discarded'
-                                   ELSE 'scheduled' END)::job_state AS next
+                                   ELSE 'scheduled' END) AS next
              FROM jobs JOIN unnest($1::uuid[], $2::integer[], $4::uuid[]) AS lost (id, attempt, worker_id)
                          ON jobs.id = lost.id AND jobs.attempt = lost.attempt AND jobs.worker_id = lost.worker_id
              WHERE state IS NOT DISTINCT FROM 'running' FOR UPDATE OF jobs
@@ -272,7 +272,7 @@ pub async fn attempts_of_lost_workers(
 pub async fn hand_back(connection: &mut PgConnection, worker: WorkerId) -> sqlx::Result<()> {
     sqlx::query!(
         "WITH returned AS (
-             UPDATE jobs SET state = (CASE WHEN cancel_requested_at IS NULL THEN 'dispatched' ELSE 'discarded' END)::job_state,
+             UPDATE jobs SET state = (CASE WHEN cancel_requested_at IS NULL THEN 'dispatched' ELSE 'discarded' END),
                  finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END,
                  started_attempt = attempt - 1, worker_id = NULL
              WHERE worker_id = $1 AND state = 'running' RETURNING id, attempt, started_at
@@ -300,7 +300,7 @@ pub async fn hand_back_forgotten(
 ) -> sqlx::Result<u64> {
     let returned = sqlx::query!(
         "WITH returned AS (
-             UPDATE jobs SET state = (CASE WHEN cancel_requested_at IS NULL THEN 'scheduled' ELSE 'discarded' END)::job_state,
+             UPDATE jobs SET state = (CASE WHEN cancel_requested_at IS NULL THEN 'scheduled' ELSE 'discarded' END),
                  finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END, worker_id = NULL
              WHERE worker_id = $1 AND state = 'running' AND checked_at < now() - make_interval(secs => $3)
                AND id <> ALL ($2)

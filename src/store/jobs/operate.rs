@@ -134,7 +134,7 @@ async fn revive_where(
 /// When the database fails.
 pub async fn outcomes_of_batch(connection: &mut PgConnection, batch_id: JobId) -> sqlx::Result<Vec<(String, i64)>> {
     let rows = sqlx::query!(
-        r#"SELECT state::text AS "state!", count(*) AS "count!" FROM jobs WHERE batch_id = $1 GROUP BY state ORDER BY state LIMIT 10"#,
+        r#"SELECT state, count(*) AS "count!" FROM jobs WHERE batch_id = $1 GROUP BY state ORDER BY state LIMIT 10"#,
         batch_id.0,
     )
     .fetch_all(connection)
