@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, path::PathBuf
 
 use secrecy::SecretString;
 
-use crate::queue::Queue;
+use crate::queue::{Queue, Servers};
 
 /// One variable of the environment.
 pub struct Variable {
@@ -34,7 +34,13 @@ const fn required(name: &'static str, example: &'static str, meaning: &'static s
 /// Every variable billrunner reads.
 pub const VARIABLES: [Variable; 17] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
-    required("REDIS_URL", "redis://localhost", "Redis, the queue; redis://, rediss:// or redis+unix://", true),
+    required(
+        "REDIS_URL",
+        "redis://localhost",
+        "Redis, the queue; redis://, rediss://, redis+unix://, redis+sentinel:// or redis+cluster://, \
+         see docs/HIGH-AVAILABILITY.md",
+        true,
+    ),
     required(
         "SMTP_URL",
         "smtps://user:password@mail.example.com",
@@ -49,7 +55,11 @@ pub const VARIABLES: [Variable; 17] = [
     ),
     setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
     setting("BILLRUNNER_REDIS_PREFIX", "billrunner", "first part of every Redis key, for sharing a server"),
-    setting("BILLRUNNER_DATABASE_CONNECTIONS", "20", "most Postgres connections of one process for jobs and pages; the queue has 8 more"),
+    setting(
+        "BILLRUNNER_DATABASE_CONNECTIONS",
+        "20",
+        "most Postgres connections of one process for jobs and pages; the queue has 8 more",
+    ),
     setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports, bill runs and generations at once, per provider"),
     setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),
     setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "2", "documents rendered at once"),
@@ -194,7 +204,7 @@ impl Config {
         let mut reader = Reader { all, problems: &mut problems };
         let config = Self {
             database_url: reader.secret_url("DATABASE_URL", &["postgres", "postgresql"]),
-            redis_url: reader.secret_url("REDIS_URL", &["redis", "rediss", "redis+unix", "unix"]),
+            redis_url: reader.redis_url("REDIS_URL"),
             smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
             object_store: reader.folder("BILLRUNNER_OBJECT_STORE"),
             http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
@@ -278,6 +288,17 @@ impl Reader<'_> {
         }
         self.problems.push(format!("{name} must start with {}://", schemes.join("://, ")));
         None
+    }
+
+    fn redis_url(&mut self, name: &str) -> Option<SecretString> {
+        let text = self.all.get(name)?.clone();
+        match Servers::parse(&text) {
+            Ok(_) => Some(text.into()),
+            Err(error) => {
+                self.problems.push(format!("{name}: {error}"));
+                None
+            }
+        }
     }
 
     fn folder(&mut self, name: &str) -> Option<PathBuf> {
