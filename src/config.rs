@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, path::PathBuf
 
 use secrecy::SecretString;
 
-use crate::queue::Queue;
+use crate::queue::{Queue, Servers};
 
 /// One variable of the environment.
 pub struct Variable {
@@ -34,7 +34,13 @@ const fn required(name: &'static str, example: &'static str, meaning: &'static s
 /// Every variable billrunner reads.
 pub const VARIABLES: [Variable; 17] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
-    required("REDIS_URL", "redis://localhost", "Redis, the queue; redis://, rediss:// or redis+unix://", true),
+    required(
+        "REDIS_URL",
+        "redis://localhost",
+        "Redis, the queue; redis://, rediss://, redis+unix://, redis+sentinel:// or redis+cluster://, \
+         see docs/HIGH-AVAILABILITY.md",
+        true,
+    ),
     required(
         "SMTP_URL",
         "smtps://user:password@mail.example.com",
@@ -205,7 +211,7 @@ impl Config {
         let mut reader = Reader { all, problems: &mut problems };
         let config = Self {
             database_url: reader.secret_url("DATABASE_URL", &["postgres", "postgresql"]),
-            redis_url: reader.secret_url("REDIS_URL", &["redis", "rediss", "redis+unix", "unix"]),
+            redis_url: reader.redis_url("REDIS_URL"),
             smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
             object_store: reader.folder("BILLRUNNER_OBJECT_STORE"),
             http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
@@ -289,6 +295,17 @@ impl Reader<'_> {
         }
         self.problems.push(format!("{name} must start with {}://", schemes.join("://, ")));
         None
+    }
+
+    fn redis_url(&mut self, name: &str) -> Option<SecretString> {
+        let text = self.all.get(name)?.clone();
+        match Servers::parse(&text) {
+            Ok(_) => Some(text.into()),
+            Err(error) => {
+                self.problems.push(format!("{name}: {error}"));
+                None
+            }
+        }
     }
 
     fn folder(&mut self, name: &str) -> Option<PathBuf> {

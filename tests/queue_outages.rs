@@ -5,12 +5,15 @@ use billrunner::queue::JobOptions;
 use chrono::DateTime;
 
 use crate::support::{
-    bench::{Bench, Does, task},
+    bench::{Bench, Does, Entries, GROUP, request, task},
+    postgres::TestPostgres,
     redis::TestRedis,
-    worker::{Running, settings, settled, wait_for},
+    worker::{Running, settings, settled, until, wait_for},
 };
 
 const JOBS: usize = 400;
+/// Where each of them waits for the disk.
+const SYNCED_JOBS: usize = 150;
 const DONE: &str = "SELECT count(*) FROM jobs WHERE state = 'done'";
 const EFFECTS: &str = "SELECT count(*) FROM suppressed_addresses";
 
@@ -25,11 +28,14 @@ impl Work {
     /// Returns once some jobs are done and most are not.
     async fn in_the_middle() -> Result<Self> {
         let redis = TestRedis::start().await?;
-        let bench = Bench::on(redis.streams()?).await?;
-        bench.hand_in_many(JOBS, Does::Work).await?;
+        Self::of(Bench::on(redis.streams()?).await?, redis, JOBS).await
+    }
+
+    async fn of(bench: Bench, redis: TestRedis, jobs: usize) -> Result<Self> {
+        bench.hand_in_many(jobs, Does::Work).await?;
         let workers = (bench.start_worker(settings()), bench.start_worker(settings()));
         bench.until_count("the middle", DONE, 20).await?;
-        assert!(bench.count(DONE).await? < i64::try_from(JOBS)?, "the middle was missed");
+        assert!(bench.count(DONE).await? < i64::try_from(jobs)?, "the middle was missed");
         Ok(Self { bench, redis, workers })
     }
 
@@ -76,6 +82,44 @@ async fn a_postgres_that_hangs_up_in_the_middle_loses_and_repeats_nothing() -> R
         work.bench.database.end_connections().await?;
     }
     work.check(JOBS).await
+}
+
+#[tokio::test]
+async fn a_redis_that_turns_read_only_for_a_while_ends_no_worker() -> Result<()> {
+    let work = Work::in_the_middle().await?;
+    // The replica of nobody: it takes no writes, and then not even reads.
+    for (serve_stale, refusal) in [("yes", "READONLY"), ("no", "MASTERDOWN")] {
+        work.redis.ask::<()>("CONFIG SET replica-serve-stale-data", serve_stale).await?;
+        work.redis.ask::<()>("REPLICAOF 127.0.0.1", "1").await?;
+        work.bench.hand_in(refusal, Does::Work, 0).await?;
+        until("refusals", || async {
+            let refused: String = work.redis.ask("INFO", "errorstats").await?;
+            Ok(refused.contains(&format!("errorstat_{refusal}:count=")).then_some(()))
+        })
+        .await?;
+        work.redis.ask::<()>("REPLICAOF NO", "ONE").await?;
+    }
+    work.check(JOBS + 2).await
+}
+
+#[tokio::test]
+async fn a_postgres_stopped_at_once_in_the_middle_loses_and_repeats_nothing() -> Result<()> {
+    let mut postgres = TestPostgres::start().await?;
+    let redis = TestRedis::start().await?;
+    let bench = Bench::in_database(postgres.database().await?, redis.streams()?).await?;
+    let work = Work::of(bench, redis, SYNCED_JOBS).await?;
+    postgres.stop_at_once()?;
+    let meanwhile = request("meanwhile", "test.task.run.v1", r#"{"does":"work"}"#);
+    work.bench.add_request("ce", meanwhile.as_bytes()).await?;
+    // Read by a worker, which finds nobody to record it.
+    until("the request in somebody's hands", || async {
+        let pending: (usize, Option<String>, Option<String>, Option<Entries>) =
+            work.redis.ask(&format!("XPENDING {}", work.bench.streams.intake_key()), GROUP).await?;
+        Ok((pending.0 == 1).then_some(()))
+    })
+    .await?;
+    postgres.start_again().await?;
+    work.check(SYNCED_JOBS + 1).await
 }
 
 #[tokio::test]

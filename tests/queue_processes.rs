@@ -65,6 +65,14 @@ async fn deaths(site: &Site, id: JobId, least: i64) -> Result<()> {
     .await
 }
 
+async fn until_workers(site: &Site, count: i64) -> Result<()> {
+    until("the workers", || async {
+        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM workers").fetch_one(site.pool()).await?;
+        Ok((seen == count).then_some(()))
+    })
+    .await
+}
+
 async fn outcomes(site: &Site, id: JobId) -> Result<(String, i32, Vec<String>)> {
     let (job, attempts) = wait_for(site.pool(), id).await?;
     let outcomes = attempts.into_iter().filter_map(|attempt| attempt.outcome).collect();
@@ -79,17 +87,40 @@ async fn a_killed_workers_jobs_are_rescued_because_nobody_renews_its_leases() ->
     let id = hand_in_generation(&site, 0).await?;
     runs(&site, id).await?;
     let _other = site.start_worker().await?;
-    until("the other worker", || async {
-        let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM workers").fetch_one(site.pool()).await?;
-        Ok((seen == 2).then_some(()))
-    })
-    .await?;
+    until_workers(&site, 2).await?;
     doomed.kill().await?;
     // Its heartbeat seems to go on, so that only the leases can tell.
     sqlx::query("UPDATE workers SET seen_at = now() + interval '1 hour'").execute(site.pool()).await?;
     deaths(&site, id, 1).await?;
     barrier.lift().await?;
     assert_eq!(outcomes(&site, id).await?, ("done".to_owned(), 1, vec!["worker_died".to_owned(), "done".to_owned()]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn sixteen_jobs_of_a_worker_killed_with_the_default_lease_are_all_rescued() -> Result<()> {
+    let site = Site::build(16).await?;
+    let barrier = Barrier::raise(&site).await?;
+    let url = database_url(site.pool()).await?;
+    let sixteen = [("BILLRUNNER_CONCURRENCY_BILLING", "16"), ("BILLRUNNER_DATABASE_CONNECTIONS", "20")];
+    let doomed = site.start_worker_set("10s", &url, &sixteen)?;
+    let mut ids = Vec::new();
+    for customer in 0..16 {
+        ids.push(hand_in_generation(&site, customer).await?);
+    }
+    for id in &ids {
+        runs(&site, *id).await?;
+    }
+    let _other = site.start_worker_set("10s", &url, &sixteen)?;
+    until_workers(&site, 2).await?;
+    doomed.kill().await?;
+    barrier.lift().await?;
+    for id in ids {
+        let expected = ("done".to_owned(), 1, vec!["worker_died".to_owned(), "done".to_owned()]);
+        assert_eq!(outcomes(&site, id).await?, expected);
+    }
+    let invoices: i64 = sqlx::query_scalar("SELECT count(*) FROM invoices").fetch_one(site.pool()).await?;
+    assert_eq!(invoices, 16);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `billrunner config`: is the environment right, and what could it hold.
 
+use anyhow::Context;
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -54,7 +55,9 @@ async fn check(config: &Config, output: Output) -> anyhow::Result<()> {
         database::is_migrated(&pool).await?,
         "the schema is older than this release; run `billrunner migrate`"
     );
-    setup::streams(config)?.ping().await?;
+    setup::streams(config)?.ping().await.context(
+        "Redis cannot be used; check REDIS_URL, and SSL_CERT_FILE where its certificate comes from an authority of your own",
+    )?;
     setup::context(config, pool)?;
     output.line("Postgres, Redis, object store and mailer are ready to use")
 }

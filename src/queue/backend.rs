@@ -19,28 +19,30 @@ use apalis_core::{
 };
 use redis::aio::MultiplexedConnection;
 use sqlx::PgPool;
-use tokio::{
-    sync::{Notify, mpsc},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     backoff::Reconnect,
     dispatch::Wake,
     in_hand::{Held, InHand},
+    outages::Outages,
     settle::{SettleLayer, Settled},
     streams::{self, Message, Streams},
 };
 use crate::{
     domain::ids::{JobId, WorkerId},
-    store::jobs::{self, ClaimedJob, Dispatch},
+    store::jobs::{self, ClaimedJob},
 };
 
 /// Outcomes written and entries removed in one go.
 const ACK_BATCH: usize = 512;
 /// Entries renewed in one command, and taken over in one round.
 const KEEPER_BATCH: usize = 100;
+
+/// How often in a lease the keeper looks: a dead worker's jobs wait for a lease and one look, so at most seven sixths of
+/// a lease.
+const KEEPER_ROUNDS: u32 = 6;
 
 /// A claimed job and the entry it came with.
 #[derive(Clone, Debug)]
@@ -63,7 +65,7 @@ pub(super) struct Lane {
     pub streams: Streams,
     pub leases: Leases,
     pub in_hand: InHand,
-    pub redis_was_emptied: Arc<Notify>,
+    pub outages: Outages,
     pub wake: Wake,
     /// Nothing more is fetched.
     pub stop: CancellationToken,
@@ -145,7 +147,7 @@ impl BackendConfig for StreamBackend {
 impl Lane {
     /// Fetches and claims, as much as there is room for, until told to stop. What is no work goes to the acker at once.
     pub async fn read(self, jobs: mpsc::Sender<Claimed>, settled: mpsc::UnboundedSender<Settled>) {
-        let Some(mut redis) = self.streams.connect_patiently(&self.stop).await else { return };
+        let Some(mut redis) = self.streams.connect_patiently(&self.key, &self.stop).await else { return };
         let mut reconnect = Reconnect::new();
         while !self.stop.is_cancelled() {
             // Waiting for room before fetching keeps a busy worker from hoarding what another could run; waiting for half
@@ -172,24 +174,31 @@ impl Lane {
                         }
                     }
                 }
-                Err(error) if streams::is_group_missing(&error) => self.restore_group(&mut redis).await,
                 Err(error) => {
+                    let seen_at = Instant::now();
+                    if streams::is_group_missing(&error) && self.restore_group(&mut redis, seen_at).await {
+                        continue;
+                    }
                     if reconnect.is_first() {
                         tracing::warn!(lane = self.name, %error, "the reader lost redis");
                     }
                     self.stop.run_until_cancelled(reconnect.pause()).await;
-                    let Some(connection) = self.streams.connect_patiently(&self.stop).await else { return };
+                    let Some(connection) = self.streams.connect_patiently(&self.key, &self.stop).await else { return };
                     redis = connection;
+                    self.restore_group(&mut redis, seen_at).await;
                 }
             }
         }
     }
 
-    async fn restore_group(&self, redis: &mut MultiplexedConnection) {
-        match streams::create_group(redis, &self.key).await {
-            Ok(_) => self.redis_was_emptied.notify_one(),
-            Err(error) => tracing::warn!(lane = self.name, %error, "the group cannot be created"),
+    /// Goes on after Redis was away or emptied, as seen at this moment: the group is there again, and what may be lost is
+    /// looked for. Returns whether Redis took it.
+    async fn restore_group(&self, redis: &mut MultiplexedConnection, seen_at: Instant) -> bool {
+        let created = streams::create_group(redis, &self.key).await;
+        if created.is_ok() {
+            self.outages.over(seen_at);
         }
+        created.is_ok()
     }
 
     /// Decodes entries; one that is no message is said and settled, and stops nobody.
@@ -255,10 +264,10 @@ impl Lane {
         jobs
     }
 
-    /// Renews what this worker holds and rescues what others left, three times a lease. Renews until all is drained:
+    /// Renews what this worker holds and rescues what others left, several times a lease. Renews until all is drained:
     /// what still runs after a stop is nobody else's.
     pub async fn keep(self) {
-        let Some(mut redis) = self.streams.connect_patiently(&self.drained).await else { return };
+        let Some(mut redis) = self.streams.connect_patiently(&self.key, &self.drained).await else { return };
         let mut connected_at = Instant::now();
         let mut reconnect = Reconnect::new();
         if let Err(error) = streams::remove_idle_consumers(&mut redis, &self.key).await {
@@ -266,7 +275,7 @@ impl Lane {
         }
         loop {
             tokio::select! {
-                () = tokio::time::sleep(self.lease / 3) => {}
+                () = tokio::time::sleep(self.lease / KEEPER_ROUNDS) => {}
                 () = self.drained.cancelled() => return,
             }
             // After Redis was away everybody's leases look old: others get the time to renew theirs first.
@@ -276,8 +285,9 @@ impl Lane {
                     reconnect = Reconnect::new();
                     continue;
                 }
-                Err(KeepError::Redis(error)) if streams::is_group_missing(&error) => {
-                    self.restore_group(&mut redis).await;
+                Err(KeepError::Redis(error))
+                    if streams::is_group_missing(&error) && self.restore_group(&mut redis, Instant::now()).await =>
+                {
                     continue;
                 }
                 Err(error) => error,
@@ -287,7 +297,7 @@ impl Lane {
             }
             self.drained.run_until_cancelled(reconnect.pause()).await;
             if matches!(error, KeepError::Redis(_)) {
-                let Some(connection) = self.streams.connect_patiently(&self.drained).await else { return };
+                let Some(connection) = self.streams.connect_patiently(&self.key, &self.drained).await else { return };
                 (redis, connected_at) = (connection, Instant::now());
             }
         }
@@ -315,7 +325,7 @@ impl Lane {
             return Ok(());
         }
         // Renewing must not wait for a pool that is used up.
-        let acquired = tokio::time::timeout(self.lease / 3, self.pool.acquire()).await;
+        let acquired = tokio::time::timeout(self.lease / KEEPER_ROUNDS, self.pool.acquire()).await;
         let mut connection = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let deaths = jobs::record_worker_deaths(&mut connection, &attempts).await?;
         tracing::warn!(lane = self.name, entries = left.len(), deaths, "jobs of a vanished worker were rescued");
@@ -343,17 +353,13 @@ impl Lane {
     }
 
     async fn send_again(&self, redis: &mut MultiplexedConnection, messages: &[Message]) -> Result<(), KeepError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let copy = |message: &Message| Dispatch { id: message.job, attempt: message.attempt, queue: self.name.clone() };
-        let copies: Vec<Dispatch> = messages.iter().map(copy).collect();
-        Ok(self.streams.add(redis, &copies).await?)
+        let copies = messages.iter().map(|message| (self.key.as_str(), message.job, message.attempt));
+        Ok(streams::add(redis, copies).await?)
     }
 
     /// Writes outcomes that stand alone and removes settled entries, until no handler is left to send any.
     pub async fn acknowledge(self, mut settled: mpsc::UnboundedReceiver<Settled>) {
-        let Some(mut redis) = self.streams.connect_patiently(&self.drained).await else { return };
+        let Some(mut redis) = self.streams.connect_patiently(&self.key, &self.drained).await else { return };
         let mut batch = Vec::with_capacity(ACK_BATCH);
         while settled.recv_many(&mut batch, ACK_BATCH).await > 0 {
             self.finish(batch.iter().filter_map(|settled| settled.finished.clone()).collect()).await;
@@ -369,7 +375,7 @@ impl Lane {
                     tracing::warn!(lane = self.name, %error, "settled jobs wait to be removed from redis");
                 }
                 reconnect.pause().await;
-                let Some(connection) = self.streams.connect_patiently(&self.drained).await else { return };
+                let Some(connection) = self.streams.connect_patiently(&self.key, &self.drained).await else { return };
                 redis = connection;
             }
             self.leases.remove(&entry_ids);

@@ -15,12 +15,11 @@ use std::{
     time::Duration,
 };
 
-use redis::aio::MultiplexedConnection;
 use sqlx::{Acquire, PgConnection, PgPool};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Reconnect, registry::Lanes, streams::Streams};
+use super::{backoff::Reconnect, outages::Outages, registry::Lanes, servers::Masters, streams::Streams};
 use crate::store::{
     jobs::{self, Dispatch, Room},
     queue_controls::{self, Allowance},
@@ -64,6 +63,7 @@ pub(super) struct Dispatcher {
     pub pool: PgPool,
     pub streams: Streams,
     pub wake: Wake,
+    pub outages: Outages,
     pub stop: CancellationToken,
     lanes: Vec<LaneFlow>,
     refill: Duration,
@@ -100,16 +100,23 @@ enum DispatchError {
 }
 
 impl Dispatcher {
-    pub fn new(pool: PgPool, streams: Streams, lanes: &Lanes, wake: Wake, stop: CancellationToken) -> Self {
+    pub fn new(
+        ledger: (PgPool, Wake),
+        streams: Streams,
+        outages: Outages,
+        lanes: &Lanes,
+        stop: CancellationToken,
+    ) -> Self {
         let flow = |name: &String| LaneFlow { name: name.clone(), window: MIN_WINDOW, was_full: false };
         let lanes = lanes.iter().map(|(_, name)| flow(name)).collect();
-        Self { pool, streams, wake, stop, lanes, refill: MIN_REFILL }
+        let (pool, wake) = ledger;
+        Self { pool, streams, wake, outages, stop, lanes, refill: MIN_REFILL }
     }
 
     /// Dispatches until told to stop, outliving both servers' absences.
     pub async fn run(mut self) {
         let stop = self.stop.clone();
-        let Some(mut redis) = self.streams.connect_patiently(&stop).await else { return };
+        let Some(mut redis) = self.streams.masters_patiently(&stop).await else { return };
         let mut reconnect = Reconnect::new();
         while !stop.is_cancelled() {
             match self.round(&mut redis).await {
@@ -123,6 +130,7 @@ impl Dispatcher {
                     }
                 }
                 Err(error) => {
+                    let seen_at = Instant::now();
                     if reconnect.is_first() {
                         tracing::warn!(%error, "dispatch waits");
                     }
@@ -131,8 +139,9 @@ impl Dispatcher {
                         () = stop.cancelled() => return,
                     }
                     if matches!(error, DispatchError::Redis(_)) {
-                        let Some(connection) = self.streams.connect_patiently(&stop).await else { return };
-                        redis = connection;
+                        let Some(masters) = self.streams.masters_patiently(&stop).await else { return };
+                        redis = masters;
+                        self.outages.over(seen_at);
                     }
                 }
             }
@@ -140,7 +149,7 @@ impl Dispatcher {
     }
 
     /// Sends what is due and has room. Returns how long nothing more is to do.
-    async fn round(&mut self, redis: &mut MultiplexedConnection) -> Result<Duration, DispatchError> {
+    async fn round(&mut self, redis: &mut Masters) -> Result<Duration, DispatchError> {
         let names: Vec<&str> = self.lanes.iter().map(|lane| lane.name.as_str()).collect();
         let unread = self.streams.count_unread(redis, &names).await?;
         let rooms: Vec<Room> = self

@@ -14,6 +14,7 @@ use super::{
     dispatch::Wake,
     envelope::{Envelope, EnvelopeError, MAX_BYTES},
     registry::Registry,
+    servers::Masters,
     streams::{self, Streams},
 };
 use crate::store::jobs::NewJob;
@@ -48,8 +49,8 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
     pub async fn run(self) {
         let key = self.streams.intake_key();
         let mut reconnect = Reconnect::new();
-        while let Some(mut redis) = self.streams.connect_patiently(&self.stop).await {
-            match self.serve(&mut redis, &key, &mut reconnect).await {
+        while let Some(mut masters) = self.streams.masters_patiently(&self.stop).await {
+            match self.serve(&mut masters, &key, &mut reconnect).await {
                 Ok(()) => return,
                 Err(error) if reconnect.is_first() => tracing::warn!(%error, "the intake waits"),
                 Err(_) => {}
@@ -58,24 +59,20 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
         }
     }
 
-    async fn serve(
-        &self,
-        redis: &mut MultiplexedConnection,
-        key: &str,
-        reconnect: &mut Reconnect,
-    ) -> Result<(), IntakeError> {
+    async fn serve(&self, masters: &mut Masters, key: &str, reconnect: &mut Reconnect) -> Result<(), IntakeError> {
+        let redis = &mut masters.of(key).await?.clone();
         streams::create_group(redis, key).await?;
         streams::remove_idle_consumers(redis, key).await?;
         // What was read before an outage is this worker's still.
         let unfinished = streams::held(redis, key, &self.consumer).await?;
-        self.take_in(redis, key, unfinished).await?;
+        self.take_in(masters, key, unfinished).await?;
         loop {
             let abandoned = streams::take_over(redis, key, &self.consumer, TAKE_OVER_AFTER, BATCH).await?;
-            self.take_in(redis, key, abandoned.into_iter().map(|(_, entry)| entry).collect()).await?;
+            self.take_in(masters, key, abandoned.into_iter().map(|(_, entry)| entry).collect()).await?;
             *reconnect = Reconnect::new();
             let read = streams::read(redis, key, &self.consumer, BATCH);
             let Some(entries) = self.stop.run_until_cancelled(read).await else { return Ok(()) };
-            self.take_in(redis, key, entries?).await?;
+            self.take_in(masters, key, entries?).await?;
         }
     }
 
@@ -90,12 +87,7 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
     }
 
     /// Records requests, then removes them: a crash in between means reading them twice, which the key makes harmless.
-    async fn take_in(
-        &self,
-        redis: &mut MultiplexedConnection,
-        key: &str,
-        entries: Vec<StreamId>,
-    ) -> Result<(), IntakeError> {
+    async fn take_in(&self, masters: &mut Masters, key: &str, entries: Vec<StreamId>) -> Result<(), IntakeError> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -131,10 +123,10 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
                 .ignore();
         }
         if !rejected.is_empty() {
-            pipe.query_async::<()>(redis).await?;
+            pipe.query_async::<()>(masters.of(&self.streams.rejected_key()).await?).await?;
         }
         let ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
-        Ok(streams::remove(redis, key, &ids).await?)
+        Ok(streams::remove(masters.of(key).await?, key, &ids).await?)
     }
 
     fn prepare(&self, bytes: Option<&[u8]>) -> Result<NewJob, EnvelopeError> {

@@ -4,16 +4,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
     time::Duration,
 };
 
-use redis::aio::MultiplexedConnection;
 use sqlx::PgPool;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff::Reconnect, dispatch::Wake, streams::Streams};
+use super::{backoff::Reconnect, dispatch::Wake, outages::Outages, servers::Masters, streams::Streams};
 use crate::store::jobs::{self, Dispatch};
 
 /// Rows looked up in one round.
@@ -22,23 +19,21 @@ const ROUND: i64 = 500;
 const AGE_SECS: f64 = 30.0;
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Reconciles until told to stop: every ten seconds, and at once when a reader found its group gone.
-pub(super) async fn run(
-    pool: PgPool,
-    streams: Streams,
-    redis_was_emptied: Arc<Notify>,
-    wake: Wake,
-    stop: CancellationToken,
-) {
-    let Some(mut redis) = streams.connect_patiently(&stop).await else { return };
+/// Reconciles until told to stop: every ten seconds, and at once when Redis was away or emptied.
+pub(super) async fn run(pool: PgPool, streams: Streams, outages: Outages, wake: Wake, stop: CancellationToken) {
+    let Some(mut redis) = streams.masters_patiently(&stop).await else { return };
     loop {
         let age = tokio::select! {
-            () = redis_was_emptied.notified() => 0.0,
+            () = outages.wait() => 0.0,
             () = tokio::time::sleep(EVERY) => AGE_SECS,
             () = stop.cancelled() => return,
         };
         let mut reconnect = Reconnect::new();
-        while let Err(error) = round(&pool, &streams, &mut redis, age).await {
+        loop {
+            if age <= 0.0 {
+                outages.look();
+            }
+            let Err(error) = round(&pool, &streams, &mut redis, age).await else { break };
             if reconnect.is_first() {
                 tracing::warn!(%error, "reconciliation waits");
             }
@@ -46,8 +41,8 @@ pub(super) async fn run(
                 () = reconnect.pause() => {}
                 () = stop.cancelled() => return,
             }
-            let Some(connection) = streams.connect_patiently(&stop).await else { return };
-            redis = connection;
+            let Some(masters) = streams.masters_patiently(&stop).await else { return };
+            redis = masters;
         }
         wake.now();
     }
@@ -61,21 +56,18 @@ enum ReconcileError {
     Redis(#[from] redis::RedisError),
 }
 
-async fn round(
-    pool: &PgPool,
-    streams: &Streams,
-    redis: &mut MultiplexedConnection,
-    age_seconds: f64,
-) -> Result<(), ReconcileError> {
+async fn round(pool: &PgPool, streams: &Streams, redis: &mut Masters, age_seconds: f64) -> Result<(), ReconcileError> {
     let mut connection = pool.acquire().await?;
+    // Fixed for the round, so that it sees every job once and ends.
+    let checked_before = jobs::instant_before(&mut connection, age_seconds).await?;
     loop {
-        let unchecked = jobs::take_unchecked(&mut connection, age_seconds, ROUND).await?;
+        let unchecked = jobs::take_unchecked(&mut connection, checked_before, ROUND).await?;
         let lost = lost(streams, redis, &unchecked).await?;
         if !lost.is_empty() {
             tracing::warn!(count = lost.len(), "redis lost jobs; they are sent again");
             streams.add(redis, &lost).await?;
         }
-        if i64::try_from(unchecked.len()).unwrap_or(ROUND) < ROUND || age_seconds <= 0.0 && lost.is_empty() {
+        if i64::try_from(unchecked.len()).unwrap_or(ROUND) < ROUND {
             break;
         }
     }
@@ -88,11 +80,7 @@ async fn round(
 }
 
 /// Returns the dispatches that Redis no longer has. A lane's stream is short, so it is read whole.
-async fn lost(
-    streams: &Streams,
-    redis: &mut MultiplexedConnection,
-    dispatches: &[Dispatch],
-) -> redis::RedisResult<Vec<Dispatch>> {
+async fn lost(streams: &Streams, redis: &mut Masters, dispatches: &[Dispatch]) -> redis::RedisResult<Vec<Dispatch>> {
     let mut present = HashMap::new();
     for lane in dispatches.iter().map(|dispatch| dispatch.queue.as_str()).collect::<HashSet<_>>() {
         present.insert(lane, streams.messages(redis, lane).await?);

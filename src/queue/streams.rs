@@ -13,7 +13,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use redis::{
-    AsyncConnectionConfig, Client, RedisError, RedisResult, Value,
+    RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
     from_redis_value,
     streams::{
@@ -23,25 +23,25 @@ use redis::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::Reconnect;
+use super::{
+    backoff::Reconnect,
+    servers::{InvalidServers, Masters, Servers},
+};
 use crate::{domain::ids::JobId, store::jobs::Dispatch};
 
 /// The consumer group of every lane.
 const GROUP: &str = "billrunner";
 /// How long a reader blocks; it bounds how late a stopping worker notices.
 const BLOCK: Duration = Duration::from_secs(2);
-/// A command that takes longer has lost its server.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Keys or entries looked at in one step of a walk over all of them, short enough to hold up nobody.
 const SCAN_COUNT: usize = 1000;
 /// Age at which the name of a worker that is gone, with nothing pending, is removed.
 const CONSUMER_IDLE_MS: usize = 600_000;
 
-/// A Redis server and the prefix of our keys on it.
+/// Where Redis is, and the prefix of our keys there.
 #[derive(Clone)]
 pub struct Streams {
-    client: Client,
+    servers: Arc<Servers>,
     prefix: Arc<str>,
     /// Shared by all who wait for the server, so that an outage is said once.
     is_away: Arc<AtomicBool>,
@@ -62,12 +62,12 @@ pub struct Poison {
 }
 
 impl Streams {
-    /// Names a server without connecting.
+    /// Names the servers without connecting.
     ///
     /// # Errors
-    /// When the URL is none that Redis knows.
-    pub fn new(url: &str, prefix: &str) -> RedisResult<Self> {
-        Ok(Self { client: Client::open(url)?, prefix: prefix.into(), is_away: Arc::default() })
+    /// When the URL is none that [`Servers::parse`] knows.
+    pub fn new(url: &str, prefix: &str) -> Result<Self, InvalidServers> {
+        Ok(Self { servers: Arc::new(Servers::parse(url)?), prefix: prefix.into(), is_away: Arc::default() })
     }
 
     /// Returns the key of a lane's stream.
@@ -85,23 +85,36 @@ impl Streams {
         format!("{}:intake:rejected", self.prefix)
     }
 
-    /// Opens a connection.
+    /// Opens a connection to the server that takes requests in: of a cluster, the master that holds the intake.
     ///
     /// # Errors
-    /// When the server does not answer within three seconds.
+    /// See [`Streams::connect_to`].
     pub async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+        self.connect_to(&self.intake_key()).await
     }
 
-    /// Asks the server for a sign of life.
+    /// Opens a connection to the master that holds a key.
+    ///
+    /// # Errors
+    /// When no server answers within three seconds, or none of them knows the master.
+    pub async fn connect_to(&self, key: &str) -> RedisResult<MultiplexedConnection> {
+        self.servers.connect(key).await
+    }
+
+    /// Opens connections to masters as their keys are asked for, the intake's first.
+    pub(super) async fn connect_to_masters(&self) -> RedisResult<Masters> {
+        Masters::connect(self.servers.clone(), &self.intake_key()).await
+    }
+
+    /// Asks the server, or every master of a cluster, for a sign of life.
     ///
     /// # Errors
     /// When there is none.
     pub async fn ping(&self) -> RedisResult<()> {
-        redis::cmd("PING").query_async(&mut self.connect().await?).await
+        for mut master in self.servers.connect_to_all().await? {
+            redis::cmd("PING").query_async::<Value>(&mut master).await?;
+        }
+        Ok(())
     }
 
     /// Deletes every key of this prefix, for a queue that ends with its process.
@@ -109,7 +122,13 @@ impl Streams {
     /// # Errors
     /// When the server does not answer.
     pub async fn delete_all(&self) -> RedisResult<()> {
-        let mut connection = self.connect().await?;
+        for master in self.servers.connect_to_all().await? {
+            self.delete_all_on(master).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_all_on(&self, mut master: MultiplexedConnection) -> RedisResult<()> {
         let mut cursor = 0_u64;
         loop {
             let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
@@ -118,11 +137,14 @@ impl Streams {
                 .arg(format!("{}:*", self.prefix))
                 .arg("COUNT")
                 .arg(SCAN_COUNT)
-                .query_async(&mut connection)
+                .query_async(&mut master)
                 .await?;
-            if !keys.is_empty() {
-                redis::cmd("UNLINK").arg(keys).query_async::<()>(&mut connection).await?;
+            // One key each: a cluster takes no command over keys of several slots.
+            let mut pipe = redis::pipe();
+            for key in &keys {
+                pipe.cmd("UNLINK").arg(key).ignore();
             }
+            pipe.query_async::<()>(&mut master).await?;
             if next == 0 {
                 return Ok(());
             }
@@ -156,15 +178,20 @@ impl Streams {
         Ok(reply.ids.first().and_then(|entry| entry.get("reason")))
     }
 
-    /// Opens a connection, however long that takes; `None` when told to stop meanwhile.
-    pub(super) async fn connect_patiently(&self, stop: &CancellationToken) -> Option<MultiplexedConnection> {
-        stop.run_until_cancelled(self.connect_at_last()).await
+    /// Opens a connection to the master that holds a key, however long that takes; `None` when told to stop meanwhile.
+    pub(super) async fn connect_patiently(&self, key: &str, stop: &CancellationToken) -> Option<MultiplexedConnection> {
+        stop.run_until_cancelled(self.patiently(|| self.connect_to(key))).await
     }
 
-    async fn connect_at_last(&self) -> MultiplexedConnection {
+    /// Opens connections to masters, however long that takes; `None` when told to stop meanwhile.
+    pub(super) async fn masters_patiently(&self, stop: &CancellationToken) -> Option<Masters> {
+        stop.run_until_cancelled(self.patiently(|| self.connect_to_masters())).await
+    }
+
+    async fn patiently<T, F: Future<Output = RedisResult<T>>>(&self, connect: impl Fn() -> F) -> T {
         let mut reconnect = Reconnect::new();
         loop {
-            match self.connect().await {
+            match connect().await {
                 Ok(connection) => {
                     if self.is_away.swap(false, Ordering::Relaxed) {
                         tracing::info!("redis answers again");
@@ -180,69 +207,76 @@ impl Streams {
         }
     }
 
-    /// Adds one message per dispatch, in order.
-    pub(super) async fn add(&self, connection: &mut MultiplexedConnection, dispatches: &[Dispatch]) -> RedisResult<()> {
-        let mut pipe = redis::pipe();
-        for dispatch in dispatches {
-            pipe.cmd("XADD")
-                .arg(self.lane_key(&dispatch.queue))
-                .arg("*")
-                .arg("job")
-                .arg(dispatch.id.to_string())
-                .arg("attempt")
-                .arg(dispatch.attempt)
-                .ignore();
+    /// Adds one message per dispatch, each lane's in order.
+    pub(super) async fn add(&self, masters: &mut Masters, dispatches: &[Dispatch]) -> RedisResult<()> {
+        let keyed = dispatches.iter().map(|dispatch| (self.lane_key(&dispatch.queue), dispatch));
+        for (mut master, share) in masters.sort(keyed).await? {
+            let messages = share.iter().map(|(key, dispatch)| (key.as_str(), dispatch.id, dispatch.attempt));
+            add(&mut master, messages).await?;
         }
-        pipe.query_async(connection).await
+        Ok(())
     }
 
     /// Returns how many messages of each lane no worker has read yet.
-    pub(super) async fn count_unread(
-        &self,
-        connection: &mut MultiplexedConnection,
-        lanes: &[&str],
-    ) -> RedisResult<Vec<i64>> {
-        let mut pipe = redis::pipe();
-        // A lane whose group Redis forgot has nothing read: an error stands for none.
-        pipe.ignore_errors();
-        for lane in lanes {
-            let key = self.lane_key(lane);
-            pipe.cmd("XLEN").arg(&key).cmd("XPENDING").arg(&key).arg(GROUP);
+    pub(super) async fn count_unread(&self, masters: &mut Masters, lanes: &[&str]) -> RedisResult<Vec<i64>> {
+        let mut unread = vec![0; lanes.len()];
+        let keyed = lanes.iter().zip(&mut unread).map(|(lane, unread)| (self.lane_key(lane), unread));
+        for (mut master, share) in masters.sort(keyed).await? {
+            let mut pipe = redis::pipe();
+            // A lane whose group Redis forgot has nothing read.
+            pipe.ignore_errors();
+            for (key, _) in &share {
+                pipe.cmd("XLEN").arg(key).cmd("XPENDING").arg(key).arg(GROUP);
+            }
+            let mut replies = pipe.query_async::<Vec<RedisResult<Value>>>(&mut master).await?.into_iter();
+            for (_, unread) in share {
+                let length = match replies.next() {
+                    Some(Ok(Value::Int(length))) => length,
+                    Some(Err(error)) => return Err(error),
+                    _ => 0,
+                };
+                let pending = match replies.next() {
+                    Some(Ok(Value::Array(pending))) => pending.into_iter().next(),
+                    _ => None,
+                };
+                *unread = if let Some(Value::Int(pending)) = pending { length - pending } else { length };
+            }
         }
-        let replies: Vec<RedisResult<Value>> = pipe.query_async(connection).await?;
-        let count = |pair: &[RedisResult<Value>]| match pair {
-            [Ok(Value::Int(length)), Ok(Value::Array(pending))] => match pending.first() {
-                Some(Value::Int(pending)) => length - pending,
-                _ => *length,
-            },
-            [Ok(Value::Int(length)), _] => *length,
-            _ => 0,
-        };
-        Ok(replies.chunks(2).map(count).collect())
+        Ok(unread)
     }
 
     /// Returns what a lane's stream holds, read or not.
-    pub(super) async fn messages(
-        &self,
-        connection: &mut MultiplexedConnection,
-        lane: &str,
-    ) -> RedisResult<HashSet<(JobId, i32)>> {
+    pub(super) async fn messages(&self, masters: &mut Masters, lane: &str) -> RedisResult<HashSet<(JobId, i32)>> {
+        let key = self.lane_key(lane);
+        let connection = masters.of(&key).await?;
         let mut messages = HashSet::new();
         let mut start = String::from("-");
         loop {
             let page: StreamRangeReply = redis::cmd("XRANGE")
-                .arg(self.lane_key(lane))
+                .arg(&key)
                 .arg(&start)
                 .arg("+")
                 .arg("COUNT")
                 .arg(SCAN_COUNT)
-                .query_async(connection)
+                .query_async(&mut *connection)
                 .await?;
             let Some(last) = page.ids.last() else { return Ok(messages) };
             start = format!("({}", last.id);
             messages.extend(page.ids.into_iter().filter_map(|entry| decode(entry).ok()).map(|m| (m.job, m.attempt)));
         }
     }
+}
+
+/// Adds messages to streams of one master: the stream, the job, the attempt.
+pub(super) async fn add<'a>(
+    connection: &mut MultiplexedConnection,
+    messages: impl Iterator<Item = (&'a str, JobId, i32)>,
+) -> RedisResult<()> {
+    let mut pipe = redis::pipe();
+    for (key, job, attempt) in messages {
+        pipe.cmd("XADD").arg(key).arg("*").arg("job").arg(job.to_string()).arg("attempt").arg(attempt).ignore();
+    }
+    pipe.query_async(connection).await
 }
 
 /// Creates a stream's group, from its first entry on. Returns whether it was missing.

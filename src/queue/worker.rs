@@ -9,10 +9,7 @@ use apalis::layers::WorkerBuilderExt;
 use apalis::prelude::{WorkerBuilder, WorkerError};
 use futures::{FutureExt, future::join_all};
 use sqlx::PgPool;
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,7 +20,9 @@ use super::{
     in_hand::InHand,
     intake::Intake,
     job::{JobError, Queue},
-    notices, reconcile,
+    notices,
+    outages::Outages,
+    reconcile,
     registry::Registry,
     schedules::Ticking,
     settle::SettleLayer,
@@ -79,7 +78,7 @@ struct Running<C> {
     id: WorkerId,
     wake: Wake,
     in_hand: InHand,
-    redis_was_emptied: Arc<Notify>,
+    outages: Outages,
     /// Nothing more is fetched: somebody said so, or a loop broke.
     stop: CancellationToken,
     /// Nothing runs any more.
@@ -114,7 +113,7 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
             worker: self,
             wake: Wake::default(),
             in_hand: InHand::default(),
-            redis_was_emptied: Arc::new(Notify::new()),
+            outages: Outages::default(),
             stop: stop.child_token(),
             drained: CancellationToken::new(),
             loops: JoinSet::new(),
@@ -137,17 +136,10 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             wake: wake.clone(),
             stop: self.stop.clone(),
         };
-        let reconcile = reconcile::run(
-            pool.clone(),
-            streams.clone(),
-            self.redis_was_emptied.clone(),
-            wake.clone(),
-            self.stop.clone(),
-        );
+        let reconcile =
+            reconcile::run(pool.clone(), streams.clone(), self.outages.clone(), wake.clone(), self.stop.clone());
         let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.in_hand.clone(), self.drained.clone());
         // What running jobs leave behind when they finish is sent to whoever works on.
-        let dispatcher =
-            Dispatcher::new(self.flow.clone(), streams, registry.lanes(), wake.clone(), self.drained.clone());
         let ticking = Ticking {
             pool: pool.clone(),
             registry: registry.clone(),
@@ -155,6 +147,8 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             changed: Arc::default(),
             stop: self.stop.clone(),
         };
+        let flow = (self.flow.clone(), wake.clone());
+        let dispatcher = Dispatcher::new(flow, streams, self.outages.clone(), registry.lanes(), self.drained.clone());
         self.spawn_loop(intake.run());
         self.spawn_loop(reconcile);
         self.spawn_loop(beats);
@@ -242,7 +236,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             streams: self.worker.streams.clone(),
             leases: Leases::default(),
             in_hand: self.in_hand.clone(),
-            redis_was_emptied: self.redis_was_emptied.clone(),
+            outages: self.outages.clone(),
             wake: self.wake.clone(),
             stop: self.stop.clone(),
             drained: self.drained.clone(),
@@ -300,12 +294,14 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             }
         }
         let resent = async {
-            let mut redis = self.worker.streams.connect().await?;
+            let streams = &self.worker.streams;
+            let mut masters = streams.connect_to_masters().await?;
             let mut count = 0;
             for lane in lanes {
-                count += lane.hand_back(&mut redis).await?;
+                count += lane.hand_back(masters.of(&lane.key).await?).await?;
             }
-            Intake::<C>::leave(&self.worker.streams, &mut redis, &self.id.to_string()).await?;
+            let intake = masters.of(&streams.intake_key()).await?;
+            Intake::<C>::leave(streams, intake, &self.id.to_string()).await?;
             Ok::<_, KeepError>(count)
         };
         match tokio::time::timeout(FLUSH, resent).await {

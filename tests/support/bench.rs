@@ -168,7 +168,10 @@ impl Bench {
     }
 
     pub async fn on(streams: Streams) -> Result<Self> {
-        let database = TestDatabase::new().await?;
+        Self::in_database(TestDatabase::new().await?, streams).await
+    }
+
+    pub async fn in_database(database: TestDatabase, streams: Streams) -> Result<Self> {
         insert_reseller(&database.pool).await?;
         let registry = Registry::new(["aws", "google"].into_iter()).with::<Task>().with::<Hold>();
         Ok(Self { database, streams, registry: Arc::new(registry), hands: Hands::new() })
@@ -274,13 +277,13 @@ impl Bench {
     }
 
     async fn entries_from(&self, key: &str, first: &str, last: &str) -> Result<Entries> {
-        let mut redis = self.streams.connect().await?;
+        let mut redis = self.streams.connect_to(key).await?;
         Ok(redis::cmd("XRANGE").arg(key).arg(first).arg(last).query_async(&mut redis).await?)
     }
 
     /// Adds a message as if a worker had read it and died: it is in the hands of a name that nobody answers to.
     pub async fn leave_with_dead_worker(&self, key: &str, job: JobId, attempt: i32) -> Result<String> {
-        let mut redis = self.streams.connect().await?;
+        let mut redis = self.streams.connect_to(key).await?;
         let mut pipe = redis::pipe();
         pipe.atomic();
         pipe.cmd("XADD").arg(key).arg("*").arg("job").arg(job.to_string()).arg("attempt").arg(attempt);

@@ -9,6 +9,8 @@ pub mod desk;
 pub mod draft;
 pub mod fixture;
 pub mod import;
+pub mod nodes;
+pub mod postgres;
 pub mod proxy;
 pub mod redis;
 pub mod site;
@@ -56,6 +58,11 @@ impl TestDatabase {
         let admin: PgConnectOptions = url.parse().context("DATABASE_URL")?;
         let name = format!("t_{}", Uuid::now_v7().simple());
         clone_template(&admin, &name).await?;
+        Self::open(admin, name).await
+    }
+
+    /// Opens a migrated database for a test and takes care of its end.
+    pub async fn open(admin: PgConnectOptions, name: String) -> Result<Self> {
         let options = admin.clone().database(&name).options([("search_path", "billrunner,public")]);
         let mut owner = options.connect().await?;
         sqlx::raw_sql(SAY_WHEN_JOBS_END).execute(&mut owner).await?;

@@ -32,6 +32,16 @@ impl TestRedis {
         Ok(Streams::new(&self.url(), "billrunner")?)
     }
 
+    /// Asks something, in words separated by spaces.
+    pub async fn ask<T: redis::FromRedisValue>(&self, words: &str, last: &str) -> Result<T> {
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap_or_default());
+        for word in words {
+            command.arg(word);
+        }
+        Ok(command.arg(last).query_async(&mut self.streams()?.connect().await?).await?)
+    }
+
     /// Empties the server, consumer groups and all.
     pub async fn flush_all(&self) -> Result<()> {
         Ok(redis::cmd("FLUSHALL").query_async(&mut self.streams()?.connect().await?).await?)

@@ -46,15 +46,19 @@ impl Site {
     }
 
     pub fn start_worker_with(&self, lease_secs: &str, grace: &str, database_url: &str) -> Result<Process> {
-        let child = self
-            .command(database_url)
-            .args(["worker", "--grace", grace])
-            .env("BILLRUNNER_LEASE_SECS", lease_secs)
-            .env("BILLRUNNER_RETRY_BASE_MS", "20")
-            .env("BILLRUNNER_DATABASE_CONNECTIONS", "10")
-            .spawn()
-            .context("the worker does not start")?;
-        Ok(Process(child))
+        let settings = [
+            ("BILLRUNNER_LEASE_SECS", lease_secs),
+            ("BILLRUNNER_RETRY_BASE_MS", "20"),
+            ("BILLRUNNER_DATABASE_CONNECTIONS", "10"),
+        ];
+        self.start_worker_set(grace, database_url, &settings)
+    }
+
+    /// Starts a worker with these settings, and the defaults.
+    pub fn start_worker_set(&self, grace: &str, database_url: &str, settings: &[(&str, &str)]) -> Result<Process> {
+        let mut command = self.command(database_url);
+        command.args(["worker", "--grace", grace]).envs(settings.iter().copied());
+        Ok(Process(command.spawn().context("the worker does not start")?))
     }
 
     /// Runs a command to its end and returns its exit code with what it printed.

@@ -1,5 +1,6 @@
 //! From scheduled to dispatched: which jobs go to Redis, in which order, and which of them Redis may have lost.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::unzip;
@@ -116,24 +117,34 @@ pub async fn release_batches(connection: &mut PgConnection) -> sqlx::Result<u64>
     Ok(released.rows_affected())
 }
 
-/// Takes jobs that have been with Redis for a while, to look whether Redis still has them.
+/// Returns what time it was so many seconds ago, by the database's clock.
+///
+/// # Errors
+/// When the database fails.
+pub async fn instant_before(connection: &mut PgConnection, seconds: f64) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"SELECT now() - make_interval(secs => $1) AS "instant!""#, seconds)
+        .fetch_one(connection)
+        .await
+}
+
+/// Takes jobs that are with Redis and were last seen there by this time, to look whether Redis still has them.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn take_unchecked(
     connection: &mut PgConnection,
-    age_seconds: f64,
+    checked_before: DateTime<Utc>,
     limit: i64,
 ) -> sqlx::Result<Vec<Dispatch>> {
     sqlx::query_as!(
         Dispatch,
         r#"WITH unchecked AS (
-             SELECT id FROM jobs WHERE state = 'dispatched' AND checked_at <= now() - make_interval(secs => $1)
+             SELECT id FROM jobs WHERE state = 'dispatched' AND checked_at <= $1
              ORDER BY checked_at LIMIT $2 FOR UPDATE SKIP LOCKED
          )
          UPDATE jobs SET checked_at = clock_timestamp() FROM unchecked WHERE jobs.id = unchecked.id
          RETURNING jobs.id AS "id: JobId", jobs.attempt, jobs.queue"#,
-        age_seconds,
+        checked_before,
         limit,
     )
     .fetch_all(connection)
