@@ -21,7 +21,7 @@ use std::{fs::File, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Config, store::database, telemetry};
+use crate::{config::Config, telemetry};
 use exit::{Failure, code_of};
 use output::Output;
 
@@ -108,7 +108,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Web => web::run(config).await,
         Command::Migrate => {
             let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
-            database::migrate(url).await?;
+            setup::migrate(url).await?;
             output.line("the schema is that of this release")
         }
         Command::Enqueue(arguments) => enqueue::run(arguments, config, output).await,

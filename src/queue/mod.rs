@@ -25,6 +25,7 @@ mod job;
 mod notices;
 mod reconcile;
 mod registry;
+mod schema;
 mod settle;
 mod streams;
 mod worker;

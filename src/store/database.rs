@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, PgPool,
+    ConnectOptions, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -40,15 +40,17 @@ pub fn queue_pool(handlers: &PgPool) -> PgPool {
     handlers.options().clone().max_connections(QUEUE_CONNECTIONS).min_connections(0).connect_lazy_with(options)
 }
 
-/// Brings the schema up to this release. Needs the owner's login; several at once wait for each other.
+/// Brings the schema up to this release, and returns the owner's connection for what belongs into it. Needs the owner's
+/// login; several at once wait for each other.
 ///
 /// # Errors
 /// When a migration fails: it is rolled back and named.
-pub async fn migrate(url: &SecretString) -> Result<(), MigrateError> {
+pub async fn migrate(url: &SecretString) -> Result<PgConnection, MigrateError> {
     let mut connection = options(url)?.connect().await?;
     // First of all, so that the list of migrations lies in the schema too and the next release finds it there.
     sqlx::query("CREATE SCHEMA IF NOT EXISTS billrunner").execute(&mut connection).await?;
-    MIGRATIONS.run(&mut connection).await
+    MIGRATIONS.run(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Tells whether the database holds a reseller or a job, before anything is migrated. Needs the owner's login.

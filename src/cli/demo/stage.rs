@@ -58,7 +58,7 @@ impl Stage {
         if database::is_used(url).await.context("Postgres cannot be used; check DATABASE_URL")? {
             return Err(Failure::Refused(USED.to_owned()).into());
         }
-        database::migrate(url).await?;
+        setup::migrate(url).await?;
         let mails = folder.join("mails");
         tokio::fs::create_dir_all(&mails).await?;
         let sink = Sink::start(Some(mails.clone())).await.context("the receiving mail server does not start")?;
