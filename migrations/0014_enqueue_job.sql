@@ -175,7 +175,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = billrunner, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     known   job_kinds;
-    payload jsonb;
+    -- Not named as a column: names in a statement mean columns here.
+    read    jsonb;
     lane    text;
     first   record;
 BEGIN
@@ -195,14 +196,14 @@ BEGIN
         PERFORM refuse_job(format('unknown queue `%s`; known: %s', left(enqueue_job.queue, 200),
             array_to_string(known.lanes, ', ')), '/queue', to_jsonb(enqueue_job.queue), 'leave it out for the queue of the kind');
     END IF;
-    payload := read_job_payload(known, data);
-    lane := coalesce(enqueue_job.queue, known.queue || '.' || (payload->>known.lane_field));
+    read := read_job_payload(known, data);
+    lane := coalesce(enqueue_job.queue, known.queue || '.' || (read->>known.lane_field));
     lane := CASE WHEN lane = ANY (known.lanes) THEN lane ELSE known.queue END;
     -- A dedupe key may change hands between two statements.
     FOR round IN 1..5 LOOP
         INSERT INTO jobs (id, kind, queue, priority, payload, payload_hash, source, external_id, dedupe_key, max_attempts,
                           run_at, traceparent, requested_by)
-        VALUES (new_job_id(), known.kind, lane, coalesce(enqueue_job.priority, 0), payload, job_hash(known.kind, payload),
+        VALUES (new_job_id(), known.kind, lane, coalesce(enqueue_job.priority, 0), read, job_hash(known.kind, read),
                 enqueue_job.source, enqueue_job.id, enqueue_job.dedupe_key, known.max_attempts,
                 coalesce(enqueue_job.run_at, now()), enqueue_job.traceparent, enqueue_job.source)
         ON CONFLICT DO NOTHING RETURNING jobs.id INTO job_id;
@@ -212,7 +213,7 @@ BEGIN
             RETURN NEXT;
             RETURN;
         END IF;
-        SELECT jobs.id, jobs.payload_hash = job_hash(known.kind, payload) AS is_same INTO first
+        SELECT jobs.id, jobs.payload_hash = job_hash(known.kind, read) AS is_same INTO first
         FROM jobs WHERE jobs.source = enqueue_job.source AND external_id = enqueue_job.id;
         IF FOUND AND NOT first.is_same THEN
             RAISE EXCEPTION USING

@@ -13,6 +13,8 @@ mod import;
 mod invoices;
 mod jobs;
 mod output;
+mod redis_acl;
+mod schema;
 mod setup;
 mod web;
 mod worker;
@@ -55,6 +57,10 @@ enum Command {
     Migrate,
     /// Hand in a job.
     Enqueue(enqueue::Arguments),
+    /// Print the JSON Schemas of payloads and envelope.
+    Schema(schema::Arguments),
+    /// Print what makes the Redis users of producers and workers.
+    RedisAcl(redis_acl::Arguments),
     /// Upload a charge file and hand in its import.
     Import(import::Arguments),
     /// Apply a file of customers, accounts and terms.
@@ -112,6 +118,8 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
             output.line("the schema is that of this release")
         }
         Command::Enqueue(arguments) => enqueue::run(arguments, config, output).await,
+        Command::Schema(arguments) => schema::run(&arguments, output),
+        Command::RedisAcl(arguments) => redis_acl::run(&arguments, config, output),
         Command::Import(arguments) => import::run(arguments, config, output).await,
         Command::Directory(arguments) => directory::run(&arguments, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,

@@ -19,8 +19,7 @@ pub(super) const MAX_BYTES: usize = 65_536;
 /// Longest `id` and `source`.
 const MAX_KEY_LENGTH: usize = 200;
 
-/// A request for a job as other systems send it: a `CloudEvents` 1.0 event in JSON. Attributes that are not listed are
-/// ignored.
+/// A request for a job: a `CloudEvents` 1.0 event in JSON. Attributes that are not listed are ignored.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Envelope {
     /// The version of `CloudEvents`.

@@ -24,6 +24,7 @@ mod intake;
 mod job;
 mod notices;
 mod reconcile;
+pub mod redis_acl;
 mod registry;
 mod schema;
 mod settle;

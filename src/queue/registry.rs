@@ -39,9 +39,7 @@ impl Lanes {
     /// Returns the lane a job waits in: the one it names inside its queue, if workers read it.
     pub fn find(&self, queue: Queue, lane: Option<&str>) -> String {
         let named = lane.map(|lane| format!("{}.{lane}", queue.as_str()));
-        named
-            .filter(|lane| self.0.iter().any(|(_, known)| known == lane))
-            .unwrap_or_else(|| queue.as_str().to_owned())
+        named.filter(|lane| self.0.iter().any(|(_, known)| known == lane)).unwrap_or_else(|| queue.as_str().to_owned())
     }
 }
 
@@ -166,10 +164,16 @@ fn prepare<J: Job>(
     options: JobOptions,
 ) -> Result<NewJob, InvalidPayload> {
     let invalid = |source| InvalidPayload { kind: J::KIND, source };
-    if !payload.is_object() {
-        // Serde would read a list of values as well, in the order of the fields.
+    // Serde reads more than the schemas say: a list of values as an object, and `{"draft": null}` as "draft".
+    let Value::Object(fields) = &payload else {
         return Err(invalid(serde_json::Error::custom("it is no JSON object")));
-    }
+    };
+    let objects: Vec<String> =
+        fields.iter().filter(|(_, value)| value.is_object()).map(|(name, _)| name.clone()).collect();
     let job: J = serde_json::from_value(payload).map_err(invalid)?;
-    new_job(&job, lanes, request, requested_by, options).map_err(invalid)
+    let new = new_job(&job, lanes, request, requested_by, options).map_err(invalid)?;
+    match objects.into_iter().find(|name| !new.payload.get(name).is_some_and(Value::is_object)) {
+        Some(name) => Err(invalid(serde_json::Error::custom(format!("`{name}`: an object is not expected")))),
+        None => Ok(new),
+    }
 }

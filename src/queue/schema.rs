@@ -5,11 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{
-    JsonSchema, Schema,
-    generate::SchemaSettings,
-    transform::transform_subschemas,
-};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
 
 use super::{

@@ -178,10 +178,15 @@ impl Bench {
     }
 
     pub fn start_worker(&self, settings: WorkerSettings) -> Running {
+        self.start_worker_of(self.registry.clone(), settings)
+    }
+
+    /// Starts a worker of a release that knows other kinds.
+    pub fn start_worker_of(&self, registry: Arc<Registry<Hands>>, settings: WorkerSettings) -> Running {
         Running::start(Worker {
             pool: self.pool().clone(),
             streams: self.streams.clone(),
-            registry: self.registry.clone(),
+            registry,
             context: self.hands.clone(),
             settings,
         })

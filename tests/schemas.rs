@@ -1,0 +1,179 @@
+//! The schemas: committed as they are, never narrower than released, at one with the types that read the payloads.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::Result;
+use billrunner::jobs::registry;
+use serde_json::{Value, json};
+
+use crate::support::{compatibility::breaking_changes, payloads::samples};
+
+/// What the SQL door checks; the rest says something and refuses nothing.
+const CHECKED_BY_SQL: [&str; 6] = ["type", "enum", "pattern", "format", "minimum", "maximum"];
+const FORMATS_OF_SQL: [&str; 2] = ["uuid", "billing-period"];
+
+fn committed(folder: &str) -> Result<BTreeMap<String, Value>> {
+    let mut schemas = BTreeMap::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            schemas.insert(name, serde_json::from_slice(&fs::read(path)?)?);
+        }
+    }
+    Ok(schemas)
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_code() -> Result<()> {
+    let (committed, now) = (committed("schemas")?, registry().schemas());
+    let names: Vec<_> = committed.keys().collect();
+    assert_eq!(
+        names,
+        now.keys().collect::<Vec<_>>(),
+        "run `billrunner schema --into schemas`, and remove what is gone"
+    );
+    for (name, schema) in now {
+        assert_eq!(committed[&name], schema, "{name} changed; run `billrunner schema --into schemas`");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_schema_takes_anything_away_from_senders_of_a_released_one() -> Result<()> {
+    let now = registry().schemas();
+    for (name, released) in committed("schemas/released")? {
+        let way_out = "a breaking change is a new version (.v2) beside this one; what is added is optional";
+        let schema = now.get(&name).unwrap_or_else(|| panic!("{name} was released and is gone; {way_out}"));
+        let broken = breaking_changes(&released, schema);
+        assert!(broken.is_empty(), "{name} breaks its senders: {}; {way_out}", broken.join(", "));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_kind_of_breaking_change_is_named() {
+    let old = json!({
+        "type": "object", "additionalProperties": true, "required": ["a"],
+        "properties": {
+            "a": { "type": ["string", "null"], "pattern": "^x", "minLength": 1, "maxLength": 9 },
+            "b": { "type": "string", "enum": ["x", "y"], "default": "x" },
+            "c": { "type": "integer", "minimum": 0, "maximum": 9 },
+            "d": { "type": "array", "items": { "type": "string" } },
+            "e": { "type": "object", "properties": { "f": { "type": "string" } } },
+        },
+    });
+    let cases: [(&str, Value, &str); 19] = [
+        ("/properties", json!({}), "/a: removed"),
+        ("/properties/e/properties", json!({}), "/e/f: removed"),
+        ("/required", json!(["a", "c"]), "/required: a field more"),
+        ("/required", json!(["a", "new"]), "/required: a field more"),
+        ("/additionalProperties", json!(false), "/additionalProperties: closed"),
+        ("/properties/a/type", json!("string"), "/a/type: a value less"),
+        ("/properties/a/type", json!("integer"), "/a/type: a value less"),
+        ("/properties/a/pattern", json!("^xy"), "/a/pattern: other words"),
+        ("/properties/a/format", json!("uuid"), "/a/format: other words"),
+        ("/properties/a/minLength", json!(2), "/a/minLength: raised"),
+        ("/properties/a/maxLength", json!(8), "/a/maxLength: lowered"),
+        ("/properties/b/enum", json!(["x"]), "/b/enum: a value less"),
+        ("/properties/b/default", json!("y"), "/b/default: another meaning"),
+        ("/properties/b/pattern", json!("^x"), "/b/pattern: other words"),
+        ("/properties/c/enum", json!([1, 2]), "/c/enum: a value less"),
+        ("/properties/c/minimum", json!(1), "/c/minimum: raised"),
+        ("/properties/c/maximum", json!(8), "/c/maximum: lowered"),
+        ("/properties/c/multipleOf", json!(2), "/c/multipleOf: other words"),
+        ("/properties/d/items/type", json!("integer"), "/d/items/type: a value less"),
+    ];
+    for (at, value, expected) in cases {
+        let broken = breaking_changes(&old, &changed(&old, at, value.clone()));
+        assert!(broken.iter().any(|change| change.starts_with(expected)), "{at} = {value}: {broken:?}");
+    }
+}
+
+#[test]
+fn what_widens_a_schema_breaks_nobody() {
+    let old = json!({
+        "type": "object", "additionalProperties": false, "required": ["a"], "description": "old",
+        "properties": { "a": { "type": "string", "enum": ["x"], "pattern": "^x" }, "c": { "type": "integer", "maximum": 9 } },
+    });
+    let cases = [
+        ("/properties/new", json!({ "type": "string" })),
+        ("/required", json!([])),
+        ("/additionalProperties", json!(true)),
+        ("/description", json!("new")),
+        ("/properties/a/type", json!(["string", "null"])),
+        ("/properties/a/enum", json!(["x", "y"])),
+        ("/properties/a", json!({ "type": "string" })),
+        ("/properties/c/maximum", json!(10)),
+        ("/properties/c", json!({})),
+    ];
+    for (at, value) in cases {
+        let broken = breaking_changes(&old, &changed(&old, at, value.clone()));
+        assert!(broken.is_empty(), "{at} = {value}: {broken:?}");
+    }
+}
+
+/// Sets what a JSON Pointer names.
+fn changed(schema: &Value, at: &str, value: Value) -> Value {
+    let mut schema = schema.clone();
+    let (parent, name) = at.rsplit_once('/').expect("a pointer");
+    schema.pointer_mut(parent).expect("a parent")[name] = value;
+    schema
+}
+
+#[test]
+fn old_payloads_stay_readable() -> Result<()> {
+    let samples = samples();
+    for sample in &samples {
+        let (name, payload) = (sample.kind.event_type, &sample.payload);
+        assert!(sample.is_valid(payload), "{name}: the fixture is not valid");
+        assert_eq!(sample.read_by_type(payload).as_ref(), Some(payload), "{name}: the fixture has every field");
+    }
+    let fixtures = committed("tests/fixtures/payloads")?;
+    let known: Vec<&str> = samples.iter().map(|sample| sample.kind.event_type).collect();
+    for name in fixtures.keys() {
+        assert!(
+            known.contains(&name.as_str()),
+            "{name} has a fixture and no handler: its payloads are in the ledger still"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn types_and_schemas_accept_and_refuse_the_same_payloads() {
+    for sample in samples() {
+        let (mut accepted, mut refused) = (0, 0);
+        for tried in sample.variants() {
+            let is_read = sample.read_by_type(&tried.payload).is_some();
+            let is_valid = sample.is_valid(&tried.payload) && (is_read || !tried.is_beyond_schema);
+            assert_eq!(is_read, is_valid, "{}: {}", sample.kind.kind, tried.payload);
+            if is_read { accepted += 1 } else { refused += 1 }
+        }
+        assert!(accepted > 3 && refused > 50, "{}: {accepted} accepted, {refused} refused", sample.kind.kind);
+    }
+}
+
+#[test]
+fn the_sql_door_checks_every_word_of_every_schema() {
+    for kind in registry().describe() {
+        let name = kind.kind;
+        assert_eq!(kind.schema["additionalProperties"], false, "{name}: #[serde(deny_unknown_fields)] is missing");
+        for (field, rule) in kind.schema["properties"].as_object().expect("properties") {
+            for (keyword, value) in rule.as_object().expect("a rule") {
+                let says_only = ["description", "default", "title"].contains(&keyword.as_str());
+                let is_format = keyword != "format" || FORMATS_OF_SQL.iter().any(|known| value == known);
+                assert!(
+                    says_only || CHECKED_BY_SQL.contains(&keyword.as_str()) && is_format,
+                    "{name}: `{field}` has {keyword} {value}, which read_job_field in the database does not check; teach it"
+                );
+            }
+            let simple = ["string", "integer", "boolean", "null"];
+            let types = rule["type"].as_array().cloned().unwrap_or_else(|| vec![rule["type"].clone()]);
+            assert!(
+                types.iter().all(|each| simple.iter().any(|known| each == known)),
+                "{name}: `{field}` is {types:?}"
+            );
+        }
+    }
+}
