@@ -13,11 +13,3 @@ CREATE TABLE job_kinds (
     defaults     jsonb   NOT NULL,
     schema       jsonb   NOT NULL
 );
-
--- Tells a repeat from a conflict, the same for every door: jsonb writes equal payloads alike. It is STABLE and sets
--- nothing, so that it becomes part of the statement that calls it.
-CREATE FUNCTION job_hash(kind text, payload jsonb) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT sha256(convert_to(kind, 'UTF8') || '\x00'::bytea || convert_to(payload::text, 'UTF8'))
-$$;
-REVOKE ALL ON FUNCTION job_hash(text, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION job_hash(text, jsonb) TO billrunner_app;

@@ -21,6 +21,12 @@ CREATE FUNCTION new_job_id() RETURNS uuid LANGUAGE sql VOLATILE SET search_path 
     FROM substring(uuid_send(gen_random_uuid()) FROM 7) AS random
 $$;
 
+-- Tells a repeat from a conflict, as the other doors do: jsonb writes equal payloads alike.
+CREATE FUNCTION job_hash(kind text, payload jsonb) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = billrunner, pg_temp AS $$
+    SELECT sha256(convert_to(kind, 'UTF8') || '\x00'::bytea || convert_to(payload::text, 'UTF8'))
+$$;
+
 -- Says no in the doors' words: what is wrong, where (JSON Pointer into the envelope), with which value, and the way out.
 CREATE FUNCTION refuse_job(message text, pointer text, value jsonb, way_out text) RETURNS void
 LANGUAGE plpgsql SET search_path = billrunner, pg_temp AS $$
@@ -244,7 +250,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION
-    new_job_id(), refuse_job(text, text, jsonb, text), read_billing_period(text),
+    new_job_id(), job_hash(text, jsonb), refuse_job(text, text, jsonb, text), read_billing_period(text),
     read_job_field(text, text, jsonb, jsonb), read_job_payload(job_kinds, jsonb),
     check_job_request(text, text, timestamptz, integer, text, text),
     enqueue_job(text, jsonb, text, text, timestamptz, integer, text, text, text)

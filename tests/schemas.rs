@@ -1,12 +1,20 @@
 //! The schemas: committed as they are, never narrower than released, at one with the types that read the payloads.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use anyhow::Result;
-use billrunner::jobs::registry;
+use anyhow::{Context as _, Result};
+use billrunner::{
+    http::{self, Web},
+    jobs::registry,
+};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{compatibility::breaking_changes, payloads::samples};
+use crate::support::{bench::Bench, compatibility::breaking_changes, payloads::samples, worker::streams};
 
 /// What the SQL door checks; the rest says something and refuses nothing.
 const CHECKED_BY_SQL: [&str; 6] = ["type", "enum", "pattern", "format", "minimum", "maximum"];
@@ -127,7 +135,8 @@ fn old_payloads_stay_readable() -> Result<()> {
     for sample in &samples {
         let (name, payload) = (sample.kind.event_type, &sample.payload);
         assert!(sample.is_valid(payload), "{name}: the fixture is not valid");
-        assert_eq!(sample.read_by_type(payload).as_ref(), Some(payload), "{name}: the fixture has every field");
+        let read = sample.read_by_type(payload).map(|job| job.payload);
+        assert_eq!(read.as_ref(), Some(payload), "{name}: the fixture has every field");
     }
     let fixtures = committed("tests/fixtures/payloads")?;
     let known: Vec<&str> = samples.iter().map(|sample| sample.kind.event_type).collect();
@@ -176,4 +185,66 @@ fn the_sql_door_checks_every_word_of_every_schema() {
             );
         }
     }
+}
+
+/// A web process of billrunner's kinds.
+struct Pages {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    _bench: Bench,
+}
+
+impl Pages {
+    async fn serve() -> Result<Self> {
+        let bench = Bench::new().await?;
+        let schemas = Arc::new(registry().schemas());
+        let web = Web { pool: bench.pool().clone(), streams: streams()?, schemas, demo: None };
+        let listener = http::listen(([127, 0, 0, 1], 0).into()).await?;
+        let (address, stop) = (listener.local_addr()?, CancellationToken::new());
+        tokio::spawn(http::serve(web, listener, stop.clone()));
+        Ok(Self { address, stop, _bench: bench })
+    }
+
+    /// Returns head and body of an answer.
+    async fn get(&self, path: &str) -> Result<(String, String)> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an answer")?;
+        Ok((head.to_owned(), body.to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn every_schema_is_served_where_its_id_says() -> Result<()> {
+    let pages = Pages::serve().await?;
+    let index: Value = serde_json::from_str(&pages.get("/schemas/").await?.1)?;
+    let listed = index["schemas"].as_array().context("a list")?;
+    assert_eq!(listed.len(), registry().schemas().len());
+    for (entry, schema) in listed.iter().zip(registry().schemas().into_values()) {
+        let (head, body) = pages.get(entry["$id"].as_str().context("an id")?).await?;
+        assert!(head.starts_with("HTTP/1.0 200") && head.contains("application/schema+json"), "{head}");
+        assert_eq!(serde_json::from_str::<Value>(&body)?, schema);
+    }
+    for unknown in ["/schemas/x.json", "/schemas/envelope", "/schemas/..%2fCargo.toml"] {
+        assert!(pages.get(unknown).await?.0.starts_with("HTTP/1.0 404"), "{unknown}");
+    }
+    pages.stop.cancel();
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_command_prints_a_schema_by_kind_and_by_type() -> Result<()> {
+    let bench = Bench::new().await?;
+    for name in ["generate_invoice", "billrunner.invoice.generate.v1"] {
+        let printed = bench.billrunner(&["schema", name]).await?;
+        let schema: Value = serde_json::from_slice(&printed.stdout)?;
+        assert_eq!(schema, registry().schemas()["billrunner.invoice.generate.v1"]);
+    }
+    let all = bench.billrunner(&["schema", "--json"]).await?;
+    let all: Vec<Value> = serde_json::from_slice(&all.stdout)?;
+    assert_eq!(all, registry().schemas().into_values().collect::<Vec<_>>());
+    assert_eq!(bench.billrunner(&["schema", "unknown"]).await?.status.code(), Some(3));
+    Ok(())
 }

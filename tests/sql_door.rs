@@ -327,15 +327,18 @@ async fn the_database_and_the_types_accept_and_refuse_the_same_payloads() -> Res
     .await?;
     for sample in samples() {
         let tried: Vec<Value> = sample.variants().into_iter().map(|tried| tried.payload).collect();
-        let read: Vec<Option<Value>> = sqlx::query_scalar(
-            "SELECT pg_temp.try($1, payload) FROM unnest($2::jsonb[]) WITH ORDINALITY AS given (payload, n) ORDER BY n",
+        let read: Vec<(Option<Value>, Option<Vec<u8>>)> = sqlx::query_as(
+            "SELECT read, job_hash($1, read) FROM unnest($2::jsonb[]) WITH ORDINALITY AS given (payload, n),
+                    LATERAL (SELECT pg_temp.try($1, payload) AS read) AS tried ORDER BY n",
         )
         .bind(sample.kind.kind)
         .bind(&tried)
         .fetch_all(&mut owner)
         .await?;
+        let read = read.into_iter().map(|(read, hash)| Some((read?, hash?)));
         for (payload, read) in tried.iter().zip(read) {
-            assert_eq!(read, sample.read_by_type(payload), "{}: {payload}", sample.kind.kind);
+            let typed = sample.read_by_type(payload).map(|job| (job.payload, job.payload_hash.to_vec()));
+            assert_eq!(read, typed, "{}: {payload}", sample.kind.kind);
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{
     attempt::{Attempt, Finished},
+    payload_hash,
     registry::Lanes,
 };
 use crate::{domain::ids::JobId, store::jobs::NewJob};
@@ -186,6 +187,7 @@ pub(super) fn new_job<J: Job>(
         kind: J::KIND,
         queue: lanes.find(J::QUEUE, lane),
         priority: options.priority,
+        payload_hash: payload_hash::of(J::KIND, &payload),
         payload,
         source: request.source,
         external_id: request.external_id,

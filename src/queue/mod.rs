@@ -23,6 +23,7 @@ mod in_hand;
 mod intake;
 mod job;
 mod notices;
+mod payload_hash;
 mod reconcile;
 pub mod redis_acl;
 mod registry;

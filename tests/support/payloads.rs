@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use billrunner::{
     jobs::registry,
     queue::{JobOptions, RequestId},
-    store::job_kinds::JobKind,
+    store::{job_kinds::JobKind, jobs::NewJob},
 };
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -120,12 +120,12 @@ impl Sample {
         payload
     }
 
-    /// Returns what the handlers' type makes of a payload, `None` where it refuses it.
-    pub fn read_by_type(&self, payload: &Value) -> Option<Value> {
+    /// Returns the job that the handlers' type makes of a payload, `None` where it refuses it.
+    pub fn read_by_type(&self, payload: &Value) -> Option<NewJob> {
         let request = RequestId::new("test", "1");
         let job =
             registry().prepare_kind(self.kind.kind, payload.clone(), request, "test".into(), JobOptions::default());
-        job.ok().map(|job| job.payload)
+        job.ok()
     }
 
     pub fn is_valid(&self, payload: &Value) -> bool {

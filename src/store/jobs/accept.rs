@@ -24,6 +24,8 @@ pub struct NewJob {
     pub priority: i16,
     /// Ids and enums; the handler loads the rest.
     pub payload: Value,
+    /// SHA-256 over kind and payload: tells a repeat from a conflict.
+    pub payload_hash: [u8; 32],
     /// Who sends it; with `external_id` the idempotency key.
     pub source: String,
     /// The sender's own id for it.
@@ -121,17 +123,18 @@ pub async fn accept_all(
 /// Inserts what no key stands against, and returns the ids of what it inserted.
 async fn insert(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result<Vec<JobId>> {
     let column = |value: fn(&NewJob) -> String| jobs.iter().map(|job| value(job)).collect::<Vec<_>>();
+    let hashes: Vec<Vec<u8>> = jobs.iter().map(|job| job.payload_hash.to_vec()).collect();
     let payloads: Vec<Value> = jobs.iter().map(|job| job.payload.clone()).collect();
     let states = column(|job| if job.completes_batch { "awaiting" } else { "scheduled" }.to_owned());
     sqlx::query_scalar!(
         r#"INSERT INTO jobs (id, kind, queue, priority, payload, payload_hash, source, external_id, dedupe_key, parent_id,
                              batch_id, completes_batch, state, max_attempts, run_at, traceparent, requested_by)
-           SELECT id, kind, queue, priority, payload, job_hash(kind, payload), source, external_id, dedupe_key, parent_id,
+           SELECT id, kind, queue, priority, payload, payload_hash, source, external_id, dedupe_key, parent_id,
                   batch_id, state = 'awaiting', state, max_attempts, coalesce(run_at, now()), traceparent, requested_by
-           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::text[],
-                       $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::text[], $12::integer[],
-                       $13::timestamptz[], $14::text[], $15::text[])
-             AS new (id, kind, queue, priority, payload, source, external_id, dedupe_key, parent_id,
+           FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::bytea[], $7::text[],
+                       $8::text[], $9::text[], $10::uuid[], $11::uuid[], $12::text[], $13::integer[],
+                       $14::timestamptz[], $15::text[], $16::text[])
+             AS new (id, kind, queue, priority, payload, payload_hash, source, external_id, dedupe_key, parent_id,
                      batch_id, state, max_attempts, run_at, traceparent, requested_by)
            ON CONFLICT DO NOTHING RETURNING id AS "id: JobId""#,
         &jobs.iter().map(|job| job.id.0).collect::<Vec<_>>(),
@@ -139,6 +142,7 @@ async fn insert(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result
         &column(|job| job.queue.clone()),
         &jobs.iter().map(|job| job.priority).collect::<Vec<_>>(),
         &payloads,
+        &hashes,
         &column(|job| job.source.clone()),
         &column(|job| job.external_id.clone()),
         &jobs.iter().map(|job| job.dedupe_key.clone()).collect::<Vec<_>>() as &[Option<String>],
@@ -160,26 +164,19 @@ type Answers = Vec<(JobId, Result<Accepted, AcceptError>)>;
 async fn find_repeated(connection: &mut PgConnection, jobs: &[&NewJob]) -> sqlx::Result<Answers> {
     let sources: Vec<String> = jobs.iter().map(|job| job.source.clone()).collect();
     let external_ids: Vec<String> = jobs.iter().map(|job| job.external_id.clone()).collect();
-    let ids: Vec<uuid::Uuid> = jobs.iter().map(|job| job.id.0).collect();
-    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
-    let payloads: Vec<Value> = jobs.iter().map(|job| job.payload.clone()).collect();
     let recorded = sqlx::query!(
-        r#"SELECT wanted.id AS "wanted_id!: JobId", jobs.id AS "id: JobId",
-                  jobs.payload_hash = job_hash(wanted.kind, wanted.payload) AS "is_same!"
-           FROM jobs JOIN unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
-             AS wanted (id, source, external_id, kind, payload) USING (source, external_id)"#,
-        &ids,
+        r#"SELECT jobs.id AS "id: JobId", source, external_id, payload_hash
+           FROM jobs JOIN unnest($1::text[], $2::text[]) AS wanted (source, external_id) USING (source, external_id)"#,
         &sources,
         &external_ids,
-        &kinds,
-        &payloads,
     )
     .fetch_all(connection)
     .await?;
-    let recorded: HashMap<_, _> = recorded.into_iter().map(|row| (row.wanted_id, row)).collect();
+    let recorded: HashMap<_, _> =
+        recorded.iter().map(|row| ((row.source.as_str(), row.external_id.as_str()), row)).collect();
     let answer = |job: &&NewJob| {
-        let first = recorded.get(&job.id)?;
-        let answer = if first.is_same {
+        let first = recorded.get(&(job.source.as_str(), job.external_id.as_str()))?;
+        let answer = if first.payload_hash == job.payload_hash {
             Ok(Accepted::Repeated(first.id))
         } else {
             let (source_name, external_id) = (job.source.clone(), job.external_id.clone());
