@@ -126,7 +126,11 @@ BEGIN
                     (SELECT string_agg(format('`%s`', known), ', ') FROM jsonb_object_keys(rules) AS known)),
                 '/data/' || left(replace(replace(name, '~', '~0'), '/', '~1'), 200), value, see);
         END IF;
-        payload := payload || jsonb_build_object(name, read_job_field(kind.kind, name, rules->name, value));
+        value := read_job_field(kind.kind, name, rules->name, value);
+        -- Where nothing is the default, handlers write nothing for null either.
+        IF value <> 'null' OR kind.defaults ? name THEN
+            payload := payload || jsonb_build_object(name, value);
+        END IF;
     END LOOP;
     FOR name IN SELECT jsonb_array_elements_text(kind.schema->'required') LOOP
         IF NOT data ? name THEN
@@ -148,7 +152,7 @@ DECLARE
 BEGIN
     FOR name, value IN VALUES ('id', id), ('source', source), ('dedupekey', coalesce(dedupe_key, '-')) LOOP
         -- Control characters are those of Unicode's category Cc.
-        IF coalesce(octet_length(value), 0) NOT BETWEEN 1 AND 200 OR value ~ '[\u0001-\u001f\u007f-\u009f]' THEN
+        IF coalesce(length(value), 0) NOT BETWEEN 1 AND 200 OR value ~ '[\u0001-\u001f\u007f-\u009f]' THEN
             PERFORM refuse_job(format('attribute `%s` must have 1 to 200 characters, none of them control', name),
                 '/' || name, to_jsonb(value), 'send a name of your own for it');
         END IF;
@@ -158,15 +162,19 @@ BEGIN
             'send the name of your own system');
     END IF;
     IF priority NOT BETWEEN -100 AND 100 THEN
-        PERFORM refuse_job('attribute `priority` must be from -100 to 100', '/priority', to_jsonb(priority),
-            'leave it out for a normal job; a step is a head start of 30 seconds');
+        PERFORM refuse_job(format('attribute `priority` is %s; it goes from -100 to 100', priority), '/priority',
+            to_jsonb(priority), 'leave it out for a normal job; a step is a head start of 30 seconds');
     END IF;
     IF NOT isfinite(run_at) THEN
         PERFORM refuse_job('attribute `runat` must be an instant', '/runat', to_jsonb(run_at), 'leave it out for at once');
     END IF;
-    IF length(traceparent) > 200 OR traceparent ~ '[\u0001-\u001f\u007f-\u009f]' THEN
-        PERFORM refuse_job('attribute `traceparent` must be a W3C trace context', '/traceparent', to_jsonb(traceparent),
-            'leave it out, or send version, trace id, parent id and flags');
+    -- W3C Trace Context, section 3.2: the first version has four fields, those to come may have more.
+    IF length(traceparent) > 200 OR traceparent ~ '^00-.{32}-.{16}-..-'
+        OR traceparent !~ '^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?$' THEN
+        PERFORM refuse_job(
+            format('attribute `traceparent` is `%s`, no W3C trace context; write %s', left(traceparent, 100),
+                '00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case and not all zero'),
+            '/traceparent', to_jsonb(traceparent), 'leave it out, or pass on the one you were called with');
     END IF;
 END
 $$;
@@ -199,7 +207,7 @@ BEGIN
             '/type', to_jsonb(enqueue_job.type), 'send one of the known types');
     END IF;
     IF enqueue_job.queue <> ALL (known.lanes) THEN
-        PERFORM refuse_job(format('unknown queue `%s`; known: %s', left(enqueue_job.queue, 200),
+        PERFORM refuse_job(format('attribute `queue` is `%s`, which is no queue; known: %s', left(enqueue_job.queue, 100),
             array_to_string(known.lanes, ', ')), '/queue', to_jsonb(enqueue_job.queue), 'leave it out for the queue of the kind');
     END IF;
     read := read_job_payload(known, data);

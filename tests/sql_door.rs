@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use billrunner::{
     domain::ids::JobId,
+    jobs::registry,
     queue::{JobOptions, RequestId},
     store::{
         job_kinds,
@@ -21,6 +22,7 @@ use crate::support::{
 };
 
 const TASK: &str = "test.task.run.v1";
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ENQUEUE: &str = "SELECT job_id, outcome FROM billrunner.enqueue_job($1, $2, $3, $4)";
 /// What Postgres says of a value that is refused, of a key that is taken, and of what is not allowed.
 const REFUSED: &str = "22023";
@@ -162,14 +164,15 @@ async fn a_job_of_the_sql_door_is_the_same_row_as_one_of_the_others() -> Result<
                 FROM jobs WHERE external_id = ANY ($1)";
     for (n, (kind, data, lane)) in same.iter().enumerate() {
         let (one, other) = (format!("{n} typed"), format!("{n} sql"));
-        let options = JobOptions { priority: 7, traceparent: Some("00-1".into()), ..JobOptions::default() };
+        let options = JobOptions { priority: 7, traceparent: Some(TRACE.into()), ..JobOptions::default() };
         let request = RequestId::new("shop", &one);
         let new = bench.registry.prepare_kind(kind, data.clone(), request, "shop".into(), options)?;
         jobs::accept(&mut *bench.pool().acquire().await?, &new).await?;
-        sqlx::query("SELECT billrunner.enqueue_job($1, $2, 'shop', $3, priority => 7, traceparent => '00-1')")
+        sqlx::query("SELECT billrunner.enqueue_job($1, $2, 'shop', $3, priority => 7, traceparent => $4)")
             .bind(format!("test.{kind}.run.v1"))
             .bind(data)
             .bind(&other)
+            .bind(TRACE)
             .execute(&mut producer)
             .await?;
         let rows: Vec<Value> = sqlx::query_scalar(rows).bind([one, other]).fetch_all(bench.pool()).await?;
@@ -269,11 +272,19 @@ async fn a_refused_request_is_told_what_where_and_the_way_out() -> Result<()> {
             "`billrunner/…` is reserved for follow-up jobs",
             "/source is \"billrunner/x\"",
         ),
-        (&of_task("'shop', '1', priority => 101"), "from -100 to 100", "/priority is 101"),
+        (
+            &of_task("'shop', '1', priority => 101"),
+            "attribute `priority` is 101; it goes from -100 to 100",
+            "/priority is 101",
+        ),
         (&of_task("'shop', '1', run_at => 'infinity'"), "`runat` must be an instant", "/runat is \"infinity\""),
         (&of_task("'shop', '1', dedupe_key => ''"), "attribute `dedupekey` must", "/dedupekey is \"\""),
-        (&of_task("'shop', '1', queue => 'x'"), "unknown queue `x`; known: billing, status", "/queue is \"x\""),
-        (&of_task("'shop', '1', traceparent => E'\\n'"), "attribute `traceparent`", "/traceparent is"),
+        (
+            &of_task("'shop', '1', queue => 'x'"),
+            "attribute `queue` is `x`, which is no queue; known: billing, status",
+            "/queue is \"x\"",
+        ),
+        (&of_task("'shop', '1', traceparent => '00-1-2-3'"), "is `00-1-2-3`, no W3C trace context", "/traceparent is"),
     ])
     .await
 }
@@ -325,7 +336,8 @@ async fn the_database_and_the_types_accept_and_refuse_the_same_payloads() -> Res
     )
     .execute(&mut owner)
     .await?;
-    for sample in samples() {
+    let at_the_door: Vec<&str> = registry().kinds_at_the_sql_door().iter().map(|kind| kind.kind).collect();
+    for sample in samples().iter().filter(|sample| at_the_door.contains(&sample.kind.kind)) {
         let tried: Vec<Value> = sample.variants().into_iter().map(|tried| tried.payload).collect();
         let read: Vec<(Option<Value>, Option<Vec<u8>>)> = sqlx::query_as(
             "SELECT read, job_hash($1, read) FROM unnest($2::jsonb[]) WITH ORDINALITY AS given (payload, n),
@@ -409,8 +421,38 @@ async fn migrating_records_this_releases_kinds_and_keeps_those_of_others() -> Re
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
     let recorded = "SELECT to_jsonb(job_kinds) FROM job_kinds WHERE kind <> 'of_another_release' ORDER BY kind";
     let recorded: Vec<Value> = sqlx::query_scalar(recorded).fetch_all(&mut owner).await?;
-    assert_eq!(Value::from(recorded), serde_json::to_value(billrunner::jobs::registry().describe())?);
+    assert_eq!(Value::from(recorded), serde_json::to_value(registry().kinds_at_the_sql_door())?);
     let others = "SELECT count(*) FROM job_kinds WHERE kind = 'of_another_release'";
     assert_eq!(sqlx::query_scalar::<_, i64>(others).fetch_one(&mut owner).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_a_trace_context_is_passed_on() -> Result<()> {
+    let (bench, mut producer) = open().await?;
+    let call =
+        "SELECT billrunner.enqueue_job('test.task.run.v1', '{\"does\": \"work\"}', 'shop', $1, traceparent => $1)";
+    let parts = TRACE.trim_start_matches("00").trim_end_matches("-01");
+    for valid in [TRACE.to_owned(), format!("00{parts}-ff"), format!("cc{parts}-01-what-will-be")] {
+        assert!(sqlx::query(call).bind(&valid).execute(&mut producer).await.is_ok(), "{valid}");
+    }
+    let zeros = format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32));
+    let no_parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01".to_owned();
+    let invalid = [
+        format!("00{parts}"),
+        format!("00{parts}-01-"),
+        format!("00{parts}-01-x"),
+        format!("ff{parts}-01"),
+        zeros,
+        no_parent,
+    ];
+    for invalid in invalid.into_iter().chain([
+        TRACE.to_uppercase().replace("4BF", "4Bf"),
+        format!("{TRACE} "),
+        format!(" {TRACE}"),
+    ]) {
+        assert!(sqlx::query(call).bind(&invalid).execute(&mut producer).await.is_err(), "{invalid}");
+    }
+    assert_eq!(bench.count("SELECT count(*) FROM jobs").await?, 3);
     Ok(())
 }

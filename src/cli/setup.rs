@@ -34,7 +34,7 @@ pub async fn connect_with(config: &Config, connections: u32) -> anyhow::Result<P
 /// Brings the database up to this release: its schema, and the kinds of job that the SQL door takes.
 pub async fn migrate(url: &SecretString) -> anyhow::Result<()> {
     let mut owner = database::migrate(url).await?;
-    Ok(job_kinds::record(&mut owner, &crate::jobs::registry().describe()).await?)
+    Ok(job_kinds::record(&mut owner, &crate::jobs::registry().kinds_at_the_sql_door()).await?)
 }
 
 /// Names the Redis server.

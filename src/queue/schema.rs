@@ -15,6 +15,9 @@ use super::{
 };
 use crate::store::job_kinds::JobKind;
 
+/// What the database checks of a field beside its type and format, and what refuses nothing.
+const CHECKED_BY_SQL: [&str; 4] = ["enum", "pattern", "minimum", "maximum"];
+const ANNOTATIONS: [&str; 3] = ["description", "default", "title"];
 /// Name of the envelope among the schemas.
 const ENVELOPE: &str = "envelope";
 
@@ -23,6 +26,11 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
     pub fn schemas(&self) -> BTreeMap<String, Value> {
         let kinds = self.describe().into_iter().map(|kind| (kind.event_type.to_owned(), kind.schema));
         kinds.chain([(ENVELOPE.to_owned(), schema_of::<Envelope>(ENVELOPE, ENVELOPE))]).collect()
+    }
+
+    /// Returns the kinds that the SQL door takes: those whose payload the database can check whole.
+    pub fn kinds_at_the_sql_door(&self) -> Vec<JobKind> {
+        self.describe().into_iter().filter(|kind| is_checked_by_sql(&kind.schema)).collect()
     }
 }
 
@@ -54,7 +62,25 @@ fn defaults(schema: &Value) -> Value {
     let is_required = |name: &str| schema["required"].as_array().is_some_and(|names| names.contains(&name.into()));
     let properties = schema["properties"].as_object().into_iter().flatten();
     let optional = properties.filter(|(name, _)| !is_required(name));
-    optional.map(|(name, rule)| (name.clone(), rule["default"].clone())).collect::<Map<_, _>>().into()
+    optional.filter_map(|(name, rule)| Some((name.clone(), rule.get("default")?.clone()))).collect::<Map<_, _>>().into()
+}
+
+/// Tells whether a schema says nothing that `read_job_field` in the database does not check.
+fn is_checked_by_sql(schema: &Value) -> bool {
+    let is_known_type = |name: &Value| ["string", "integer", "boolean", "null"].iter().any(|known| name == known);
+    let is_known = |(keyword, value): (&String, &Value)| match (keyword.as_str(), value) {
+        ("type", Value::Array(types)) => types.iter().all(is_known_type),
+        ("type", name) => is_known_type(name),
+        ("format", name) => ["uuid", "billing-period"].iter().any(|known| name == known),
+        (keyword, _) => CHECKED_BY_SQL.contains(&keyword) || ANNOTATIONS.contains(&keyword),
+    };
+    let rules = schema["properties"].as_object();
+    let are_known = rules.is_none_or(|rules| {
+        rules
+            .values()
+            .all(|rule| rule.get("type").is_some() && rule.as_object().is_some_and(|rule| rule.iter().all(is_known)))
+    });
+    are_known && schema["additionalProperties"] == false
 }
 
 fn flatten(schema: &mut Schema) {
@@ -84,9 +110,11 @@ fn list_values(schema: &mut Schema) {
 /// Says in JSON Schema's own words how large an integer may be.
 fn bound_integer(schema: &mut Schema) {
     let (minimum, maximum) = match schema.get("format").and_then(Value::as_str) {
+        Some("int8") => (json!(i8::MIN), json!(i8::MAX)),
         Some("int16") => (json!(i16::MIN), json!(i16::MAX)),
         Some("int32") => (json!(i32::MIN), json!(i32::MAX)),
         Some("int64") => (json!(i64::MIN), json!(i64::MAX)),
+        Some("uint8") => (json!(0), json!(u8::MAX)),
         Some("uint16") => (json!(0), json!(u16::MAX)),
         Some("uint32") => (json!(0), json!(u32::MAX)),
         _ => return,
