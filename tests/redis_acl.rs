@@ -87,7 +87,6 @@ async fn a_producer_adds_requests_and_does_nothing_else() -> Result<()> {
     for command in commands {
         assert_eq!(refusal(&mut producer, command).await.as_deref(), Some("NOPERM"), "{command}");
     }
-    assert_eq!(redis.streams_of("default")?.connect().await.map(drop).err().map(|error| error.to_string()), None);
     Ok(())
 }
 
