@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bigdecimal::Zero;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RenderDocument, generate_invoice::reconcile};
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// Names the invoice and where it is to go.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeInvoiceStatus {
     /// Whose.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::findings::{Findings, Resellers};
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// Says where to look.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckHistory {
     /// Whose history; absent: everybody's.

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bigdecimal::BigDecimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// Status a generated invoice is to have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InitialStatus {
     /// To be looked at first.
@@ -48,7 +49,7 @@ pub enum InitialStatus {
 }
 
 /// Names the invoice to generate.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GenerateInvoice {
     /// Who issues it.
@@ -101,10 +102,7 @@ impl Job for GenerateInvoice {
     const EVENT_TYPE: &'static str = "billrunner.invoice.generate.v1";
     const QUEUE: Queue = Queue::Billing;
     const TIMEOUT: Duration = Duration::from_mins(5);
-
-    fn lane(&self) -> Option<&str> {
-        Some(&self.provider)
-    }
+    const LANE_FIELD: Option<&'static str> = Some("provider");
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         let key = self.key();

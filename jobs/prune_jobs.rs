@@ -7,6 +7,7 @@
 use std::{num::NonZeroU16, time::Duration};
 
 use chrono::Days;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,7 +22,7 @@ const BATCH: i64 = 1000;
 const RETENTION_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("not zero");
 
 /// Says what is old.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneJobs {
     /// How many days after its end a job is forgotten.

@@ -7,6 +7,7 @@
 use std::{num::NonZeroU8, time::Duration};
 
 use chrono::{Datelike, Months, NaiveDate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::findings::{Findings, Resellers};
@@ -27,7 +28,7 @@ use crate::{
 const MONTHS: NonZeroU8 = NonZeroU8::new(3).expect("not zero");
 
 /// Says where to look.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReconcileCharges {
     /// Whose charges; absent: everybody's.

@@ -12,6 +12,7 @@ use std::{
 
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, PutPayload, WriteMultipart, path::Path};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -44,7 +45,7 @@ const CHARGES_IN_FLIGHT: usize = 1024;
 const UPLOAD_CHUNK: usize = 256 * 1024;
 
 /// Names the document to render.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenderDocument {
     /// Whose.

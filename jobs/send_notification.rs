@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, path::Path};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::render_document::ATTACHED;
@@ -36,7 +37,7 @@ use crate::{
 const DOCUMENTS_LATER: Duration = Duration::from_secs(30);
 
 /// Names the notification.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SendNotification {
     /// Whose.

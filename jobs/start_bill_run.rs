@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FinishBillRun, GenerateInvoice, InitialStatus};
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// Names the month to bill.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartBillRun {
     /// Who bills.

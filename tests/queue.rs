@@ -1,13 +1,16 @@
 //! The engine: nothing is lost, nothing runs twice, failures are retried or not as they say, and the outcome is one with
 //! its effects.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use billrunner::{domain::ids::JobId, queue::WorkerSettings};
+use billrunner::{
+    domain::ids::JobId,
+    queue::{Registry, WorkerSettings},
+};
 
 use crate::support::{
-    bench::{Bench, Does},
+    bench::{Bench, Does, Hold},
     worker::{settings, settled, wait_for},
 };
 
@@ -135,6 +138,23 @@ async fn a_stopping_worker_finishes_what_runs_within_the_grace() -> Result<()> {
     stopping.await??;
     assert_eq!(wait_for(bench.pool(), id).await?.0.state, "done");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_kind_that_this_release_does_not_know_waits_for_one_that_does() -> Result<()> {
+    let bench = Bench::new().await?;
+    let of_the_old_release = Registry::new(["aws", "google"].into_iter()).with::<Hold>();
+    let old = bench.start_worker_of(Arc::new(of_the_old_release), settings());
+    let id = bench.hand_in("1", Does::Work, 0).await?;
+    let failed = "SELECT count(*) FROM job_attempts WHERE outcome = 'failed'";
+    bench.until_count("the first failure", failed, 1).await?;
+    old.stop().await?;
+    let said: (String, String) =
+        sqlx::query_as("SELECT state, last_error FROM jobs WHERE id = $1").bind(id).fetch_one(bench.pool()).await?;
+    assert_eq!(said, ("scheduled".to_owned(), "this release knows no job `task`".to_owned()));
+    let new = bench.start_worker(settings());
+    assert_eq!(wait_for(bench.pool(), id).await?.0.state, "done");
+    new.stop().await
 }
 
 /// A lease of an hour: only what was handed back can run again in time.

@@ -10,6 +10,7 @@ use billrunner::{
     },
     store::{database, jobs},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
@@ -61,7 +62,7 @@ async fn renewals(redis: &TestRedis) -> Result<u64> {
 }
 
 /// A job that writes its effect when the test lets it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Late {}
 
 impl Job for Late {

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::{
@@ -89,7 +90,7 @@ impl Bench {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Noop {}
 
 impl Job for Noop {
@@ -106,7 +107,7 @@ impl Job for Noop {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Realistic {
     account_id: i32,
 }
@@ -151,7 +152,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     if database::is_used(url).await.context("Postgres cannot be used; check DATABASE_URL")? {
         return Err(Failure::Refused(USED.to_owned()).into());
     }
-    database::migrate(url).await?;
+    setup::migrate(url).await?;
     bench::create(url).await?;
     let course = Course::prepare(config, &arguments).await?;
     let measured = course.run(&arguments).await;

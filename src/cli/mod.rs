@@ -13,7 +13,9 @@ mod import;
 mod invoices;
 mod jobs;
 mod output;
+mod redis_acl;
 mod schedules;
+mod schema;
 mod setup;
 mod web;
 mod worker;
@@ -22,7 +24,7 @@ use std::{fs::File, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Config, store::database, telemetry};
+use crate::{config::Config, telemetry};
 use exit::{Failure, code_of};
 use output::Output;
 
@@ -56,6 +58,10 @@ enum Command {
     Migrate,
     /// Hand in a job.
     Enqueue(enqueue::Arguments),
+    /// Print the JSON Schemas of payloads and envelope.
+    Schema(schema::Arguments),
+    /// Print what makes the Redis users of producers and workers.
+    RedisAcl(redis_acl::Arguments),
     /// Upload a charge file and hand in its import.
     Import(import::Arguments),
     /// Apply a file of customers, accounts and terms.
@@ -112,10 +118,12 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Web => web::run(config).await,
         Command::Migrate => {
             let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
-            database::migrate(url).await?;
+            setup::migrate(url).await?;
             output.line("the schema is that of this release")
         }
         Command::Enqueue(arguments) => enqueue::run(arguments, config, output).await,
+        Command::Schema(arguments) => schema::run(&arguments, output),
+        Command::RedisAcl(arguments) => redis_acl::run(&arguments, config, output),
         Command::Import(arguments) => import::run(arguments, config, output).await,
         Command::Directory(arguments) => directory::run(&arguments, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,

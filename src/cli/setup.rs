@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::{
     context::{Context, open_object_store},
     mail::Mailer,
     queue::{Streams, Worker, WorkerSettings},
-    store::database,
+    store::{database, job_kinds},
 };
 
 /// Connections of a command that only asks or enqueues.
@@ -29,6 +29,12 @@ pub async fn connect(config: &Config) -> anyhow::Result<PgPool> {
 pub async fn connect_with(config: &Config, connections: u32) -> anyhow::Result<PgPool> {
     let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
     database::connect(url, connections).await.context("Postgres cannot be used; check DATABASE_URL")
+}
+
+/// Brings the database up to this release: its schema, and the kinds of job that the SQL door takes.
+pub async fn migrate(url: &SecretString) -> anyhow::Result<()> {
+    let mut owner = database::migrate(url).await?;
+    Ok(job_kinds::record(&mut owner, &crate::jobs::registry().kinds_at_the_sql_door()).await?)
 }
 
 /// Names the Redis server.

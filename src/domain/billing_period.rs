@@ -1,9 +1,14 @@
 //! A provider's billing period: start and exclusive end, dates in UTC.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use chrono::{Datelike, Months, NaiveDate};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// How a period is written; that its days exist and follow each other is checked beside it.
+const PATTERN: &str = "^[12][0-9]{3}-(0[1-9]|1[0-2])\
+    (-(0[1-9]|[12][0-9]|3[01])/[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$";
 
 /// A span of days with an exclusive end. Shown as `2026-08` where it is a calendar month, else as `2026-08-05/2026-09-05`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,13 +69,28 @@ impl FromStr for BillingPeriod {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || NotABillingPeriod(text.chars().take(40).collect());
-        let date = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        let date = |text: &str| read_date(text).filter(|date| (1000..3000).contains(&date.year()));
         match text.split_once('/') {
             Some((start, end)) => {
                 Self::new(date(start).ok_or_else(refused)?, date(end).ok_or_else(refused)?).map_err(|_| refused())
             }
             None => date(&format!("{text}-01")).and_then(Self::calendar_month).ok_or_else(refused),
         }
+    }
+}
+
+/// Reads `2026-08-05` and no other way of writing it, such as `2026-8-5`.
+fn read_date(text: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text)
+}
+
+impl JsonSchema for BillingPeriod {
+    fn schema_name() -> Cow<'static, str> {
+        "BillingPeriod".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "billing-period", "pattern": PATTERN })
     }
 }
 
@@ -106,7 +126,20 @@ mod tests {
 
     #[test]
     fn an_empty_or_unreadable_period_is_refused() {
-        for text in ["2026-13", "2026", "2026-08-05/2026-08-05", "2026-08-05/2026-08-01", "august", "2026-08-05/"] {
+        for text in [
+            "2026-13",
+            "2026",
+            "2026-08-05/2026-08-05",
+            "2026-08-05/2026-08-01",
+            "august",
+            "2026-08-05/",
+            "2026-8",
+            "2026-02-30/2026-03-05",
+            "0026-08",
+            "+2026-08",
+            " 2026-08",
+            "2026-08-05/2026-9-5",
+        ] {
             assert!(text.parse::<BillingPeriod>().is_err(), "{text} was read");
         }
     }

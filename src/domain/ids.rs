@@ -1,17 +1,23 @@
 //! Typed identifiers: a customer's id cannot stand where an invoice's is meant.
 //!
-//! All are UUIDs; new ones are version 7 (RFC 9562), so that rows created together lie together.
+//! All are UUIDs; new ones are version 7 (RFC 9562), so that rows created together lie together. They are read with
+//! hyphens only, the one form that the schemas know.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, sqlx::Type)]
         #[serde(transparent)]
         #[sqlx(transparent)]
-        pub struct $name(pub Uuid);
+        pub struct $name(
+            #[serde(with = "uuid::serde::hyphenated")]
+            #[schemars(with = "Uuid")]
+            pub Uuid,
+        );
 
         impl $name {
             /// Makes a new id that sorts after those made before it.

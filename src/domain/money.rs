@@ -3,9 +3,11 @@
 //! Amounts are [`BigDecimal`]: real charge files carry up to 28 decimals, which `rust_decimal` would round silently.
 //! Rounding happens once per printed line, half-up and away from zero, to the currency's minor unit.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use bigdecimal::{BigDecimal, RoundingMode};
+use iso_currency::IntoEnumIterator;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Longest decimal text that is read; the longest seen in real files has 40 characters.
@@ -71,6 +73,19 @@ impl FromStr for Currency {
             .filter(|currency| currency.exponent().is_some())
             .map(Self)
             .ok_or_else(|| UnknownCurrency(text.chars().take(20).collect()))
+    }
+}
+
+impl JsonSchema for Currency {
+    fn schema_name() -> Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let all = iso_currency::Currency::iter().filter(|currency| currency.exponent().is_some());
+        let mut codes: Vec<&str> = all.map(|currency| currency.code()).collect();
+        codes.sort_unstable();
+        json_schema!({ "type": "string", "pattern": "^[A-Z]{3}$", "enum": codes })
     }
 }
 

@@ -4,8 +4,9 @@
 //! answering). Documents and mails can be opened only in `billrunner demo`, whose data is its own.
 
 mod page;
+mod schemas;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -42,6 +43,8 @@ pub struct Web {
     pub pool: PgPool,
     /// Redis.
     pub streams: Streams,
+    /// The JSON Schemas by name, as `Registry::schemas` lists them.
+    pub schemas: Arc<BTreeMap<String, serde_json::Value>>,
     /// What can be opened, in the demo; `None` serves no customer's data.
     pub demo: Option<Arc<DemoFiles>>,
 }
@@ -74,7 +77,8 @@ fn router(web: Web) -> Router {
     let mut router = Router::new()
         .route("/", get(overview))
         .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(readyz));
+        .route("/readyz", get(readyz))
+        .merge(schemas::router());
     if web.demo.is_some() {
         router = router.route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
     }

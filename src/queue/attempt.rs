@@ -207,8 +207,8 @@ impl Effects {
         let request = RequestId::new(format!("billrunner/{}", J::KIND), key);
         let traceparent = self.attempt.traceparent.clone();
         let options = JobOptions { traceparent, parent_id: Some(self.attempt.job_id), ..options };
-        let lane = self.attempt.surroundings.lanes.of(job);
-        new_job(job, lane, request, self.attempt.requested_by.clone(), options).map_err(JobError::permanent)
+        let lanes = &self.attempt.surroundings.lanes;
+        new_job(job, lanes, request, self.attempt.requested_by.clone(), options).map_err(JobError::permanent)
     }
 
     async fn accept(&mut self, new: &[NewJob]) -> Result<Vec<JobId>, JobError> {

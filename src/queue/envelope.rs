@@ -4,6 +4,7 @@
 //! same requests and refuse the others in the same words.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -18,17 +19,30 @@ pub(super) const MAX_BYTES: usize = 65_536;
 /// Longest `id` and `source`.
 const MAX_KEY_LENGTH: usize = 200;
 
-/// A request as other systems send it.
-#[derive(Debug, Deserialize)]
+/// A request for a job: a `CloudEvents` 1.0 event in JSON. Attributes that are not listed are ignored.
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Envelope {
+    /// The version of `CloudEvents`.
+    #[schemars(extend("const" = "1.0"))]
     specversion: String,
+    /// The sender's own id for the request: the same id and source again is the same job.
+    #[schemars(length(min = 1, max = 200))]
     id: String,
+    /// Who sends; what begins with `billrunner/` is reserved.
+    #[schemars(length(min = 1, max = 200))]
     source: String,
+    /// Which job, such as `billrunner.invoice.generate.v1`.
     r#type: String,
+    /// The payload, as the schema of the type has it.
     #[serde(default)]
     data: Value,
+    /// Not before this instant (RFC 3339).
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     runat: Option<DateTime<Utc>>,
+    /// Higher goes first: a step is a head start of 30 seconds.
+    #[schemars(range(min = -100, max = 100))]
     priority: Option<i16>,
+    /// W3C trace context.
     traceparent: Option<String>,
 }
 

@@ -3,11 +3,19 @@
 use std::{error::Error, fmt, future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::{Digest, Sha256};
+use serde_json::Value;
 
-use super::attempt::{Attempt, Finished};
+use super::{
+    attempt::{Attempt, Finished},
+    payload_hash,
+    registry::Lanes,
+};
 use crate::{domain::ids::JobId, store::jobs::NewJob};
+
+/// Longest wait between two attempts at a job whose kind says nothing else, or is not known.
+pub(super) const LONGEST_BACKOFF: Duration = Duration::from_mins(15);
 
 /// A queue with its own concurrency, so that trouble in one holds up no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +51,7 @@ impl Queue {
 /// A kind of job: its payload is the implementing type, which holds ids and enums only.
 ///
 /// Running twice must equal running once; each kind's module says what makes it so.
-pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// What handlers work with: pools, stores, mailer.
     type Context: Clone + Send + Sync + 'static;
     /// Name in the ledger and on the command line, such as `generate_invoice`.
@@ -57,12 +65,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Failed attempts after which it is dead; with full jitter to 15 minutes, ten take about an hour.
     const MAX_ATTEMPTS: i32 = 10;
     /// Longest wait between two attempts; the ceiling of the jitter doubles with each failure until here.
-    const MAX_BACKOFF: Duration = Duration::from_mins(15);
-
-    /// Names the lane inside the queue, such as the provider; `None` is the common lane.
-    fn lane(&self) -> Option<&str> {
-        None
-    }
+    const MAX_BACKOFF: Duration = LONGEST_BACKOFF;
+    /// The field whose value names the lane inside the queue, such as the provider; `None` is the common lane.
+    const LANE_FIELD: Option<&'static str> = None;
 
     /// Does the work and proves it by completing the attempt.
     fn run(self, context: Self::Context, attempt: Attempt) -> impl Future<Output = Result<Finished, JobError>> + Send;
@@ -173,23 +178,20 @@ pub struct JobOptions {
 /// When the payload does not serialize.
 pub(super) fn new_job<J: Job>(
     job: &J,
-    lane: String,
+    lanes: &Lanes,
     request: RequestId,
     requested_by: String,
     options: JobOptions,
 ) -> serde_json::Result<NewJob> {
-    let text = serde_json::to_string(job)?;
-    let mut hasher = Sha256::new();
-    hasher.update(J::KIND.as_bytes());
-    hasher.update([0]);
-    hasher.update(text.as_bytes());
+    let payload = serde_json::to_value(job)?;
+    let lane = J::LANE_FIELD.and_then(|field| payload.get(field)).and_then(Value::as_str);
     Ok(NewJob {
         id: JobId::new(),
         kind: J::KIND,
-        queue: lane,
+        queue: lanes.find(J::QUEUE, lane),
         priority: options.priority,
-        payload: serde_json::from_str(&text)?,
-        payload_hash: hasher.finalize().into(),
+        payload_hash: payload_hash::of(J::KIND, &payload),
+        payload,
         source: request.source,
         external_id: request.external_id,
         dedupe_key: options.dedupe_key,

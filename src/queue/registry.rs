@@ -3,13 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
+use serde::de::Error as _;
 use serde_json::Value;
 
 use super::{
     attempt::{Attempt, Finished},
     job::{Job, JobError, JobOptions, Queue, RequestId, new_job},
+    schema,
 };
-use crate::store::jobs::NewJob;
+use crate::store::{job_kinds::JobKind, jobs::NewJob};
 
 type Run<C> = fn(C, Attempt, Value) -> BoxFuture<'static, Result<Finished, JobError>>;
 type Prepare = fn(&Lanes, Value, RequestId, String, JobOptions) -> Result<NewJob, InvalidPayload>;
@@ -22,6 +24,7 @@ pub(super) struct Handler<C> {
     pub max_backoff: Duration,
     pub run: Run<C>,
     prepare: Prepare,
+    describe: fn(&Lanes) -> JobKind,
 }
 
 /// The lanes that workers read; a job for any other goes to its queue's common lane.
@@ -33,12 +36,10 @@ impl Lanes {
         self.0.iter()
     }
 
-    /// Returns the lane a job waits in.
-    pub fn of<J: Job>(&self, job: &J) -> String {
-        let named = job.lane().map(|lane| format!("{}.{lane}", J::QUEUE.as_str()));
-        named
-            .filter(|lane| self.0.iter().any(|(_, known)| known == lane))
-            .unwrap_or_else(|| J::QUEUE.as_str().to_owned())
+    /// Returns the lane a job waits in: the one it names inside its queue, if workers read it.
+    pub fn find(&self, queue: Queue, lane: Option<&str>) -> String {
+        let named = lane.map(|lane| format!("{}.{lane}", queue.as_str()));
+        named.filter(|lane| self.0.iter().any(|(_, known)| known == lane)).unwrap_or_else(|| queue.as_str().to_owned())
     }
 }
 
@@ -76,6 +77,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
                 max_backoff: J::MAX_BACKOFF,
                 run: run::<J>,
                 prepare: prepare::<J>,
+                describe: schema::describe::<J>,
             },
         );
         self
@@ -84,6 +86,11 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
     /// Returns the names of all kinds.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
         self.handlers.keys().copied()
+    }
+
+    /// Returns what other systems may know of each kind.
+    pub fn describe(&self) -> Vec<JobKind> {
+        self.handlers.values().map(|handler| (handler.describe)(&self.lanes)).collect()
     }
 
     pub(super) fn find(&self, kind: &str) -> Option<&Handler<C>> {
@@ -118,7 +125,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         requested_by: &str,
         options: JobOptions,
     ) -> serde_json::Result<NewJob> {
-        new_job(job, self.lanes.of(job), request, requested_by.to_owned(), options)
+        new_job(job, &self.lanes, request, requested_by.to_owned(), options)
     }
 
     /// Makes a ledger row from a kind's name and untyped payload.
@@ -157,6 +164,16 @@ fn prepare<J: Job>(
     options: JobOptions,
 ) -> Result<NewJob, InvalidPayload> {
     let invalid = |source| InvalidPayload { kind: J::KIND, source };
+    // Serde reads more than the schemas say: a list of values as an object, and `{"draft": null}` as "draft".
+    let Value::Object(fields) = &payload else {
+        return Err(invalid(serde_json::Error::custom("it is no JSON object")));
+    };
+    let objects: Vec<String> =
+        fields.iter().filter(|(_, value)| value.is_object()).map(|(name, _)| name.clone()).collect();
     let job: J = serde_json::from_value(payload).map_err(invalid)?;
-    new_job(&job, lanes.of(&job), request, requested_by, options).map_err(invalid)
+    let new = new_job(&job, lanes, request, requested_by, options).map_err(invalid)?;
+    match objects.into_iter().find(|name| !new.payload.get(name).is_some_and(Value::is_object)) {
+        Some(name) => Err(invalid(serde_json::Error::custom(format!("`{name}`: an object is not expected")))),
+        None => Ok(new),
+    }
 }

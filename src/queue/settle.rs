@@ -22,7 +22,7 @@ use super::{
     backoff::{Reconnect, retry_after},
     dispatch::Wake,
     in_hand::Held,
-    job::JobError,
+    job::{JobError, LONGEST_BACKOFF},
 };
 use crate::{
     domain::ids::{JobId, WorkerId},
@@ -170,7 +170,7 @@ impl SettleLayer {
                 Some(NextStep::Die)
             }
             JobError::Transient(_, named) => {
-                let longest = self.max_backoffs.get(claimed.job.kind.as_str()).copied().unwrap_or_default();
+                let longest = self.max_backoffs.get(claimed.job.kind.as_str()).copied().unwrap_or(LONGEST_BACKOFF);
                 let backoff = retry_after(self.retry_base, longest, claimed.job.failed_attempts);
                 let wait = named.map_or(backoff, |named| named.min(LONGEST_NAMED) + backoff);
                 Some(NextStep::Retry(wait.as_secs_f64()))

@@ -323,7 +323,8 @@ struct Execution<C> {
 impl<C: Clone + Send + Sync + 'static> Execution<C> {
     async fn run(&self, claimed: Claimed) -> Result<Finished, JobError> {
         let Some(handler) = self.registry.find(&claimed.job.kind) else {
-            return Err(JobError::permanent(format!("this release knows no job `{}`", claimed.job.kind)));
+            // While an update rolls out, a worker of the next release may know it.
+            return Err(JobError::transient(format!("this release knows no job `{}`", claimed.job.kind)));
         };
         let attempt = Attempt::new(&claimed.job, self.surroundings.clone(), claimed.held.cancelled.clone());
         let run = (handler.run)(self.context.clone(), attempt, claimed.job.payload);

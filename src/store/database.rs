@@ -4,7 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    ConnectOptions, Connection, PgPool,
+    ConnectOptions, Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -60,15 +60,17 @@ fn beside(handlers: &PgPool, connections: u32, settings: &[(&str, &str)]) -> PgP
     handlers.options().clone().max_connections(connections).min_connections(0).connect_lazy_with(options)
 }
 
-/// Brings the schema up to this release. Needs the owner's login; several at once wait for each other.
+/// Brings the schema up to this release, and returns the owner's connection for what belongs into it. Needs the owner's
+/// login; several at once wait for each other.
 ///
 /// # Errors
 /// When a migration fails: it is rolled back and named.
-pub async fn migrate(url: &SecretString) -> Result<(), MigrateError> {
+pub async fn migrate(url: &SecretString) -> Result<PgConnection, MigrateError> {
     let mut connection = options(url)?.connect().await?;
     // First of all, so that the list of migrations lies in the schema too and the next release finds it there.
     sqlx::query("CREATE SCHEMA IF NOT EXISTS billrunner").execute(&mut connection).await?;
-    MIGRATIONS.run(&mut connection).await
+    MIGRATIONS.run(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Tells whether the database holds a reseller or a job, before anything is migrated. Needs the owner's login.

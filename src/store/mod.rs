@@ -18,6 +18,7 @@ pub mod drafts;
 pub mod invoice_list;
 pub mod invoice_status;
 pub mod invoices;
+pub mod job_kinds;
 pub mod job_list;
 pub mod jobs;
 pub mod notifications;

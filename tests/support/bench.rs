@@ -14,6 +14,7 @@ use billrunner::{
     },
     store::jobs::{self, AcceptError, Accepted},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -51,7 +52,7 @@ impl Hands {
 }
 
 /// A job that does as it is told and leaves a row for each effect.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     pub does: Does,
@@ -61,7 +62,7 @@ pub struct Task {
     pub note: String,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Does {
     Work,
@@ -119,7 +120,8 @@ impl Job for Task {
 }
 
 /// A job that runs until it is released, in a lane of its own where one is named.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Hold {
     pub lane: String,
 }
@@ -131,10 +133,7 @@ impl Job for Hold {
     const QUEUE: Queue = Queue::Billing;
     const TIMEOUT: Duration = Duration::from_mins(2);
     const MAX_ATTEMPTS: i32 = 10;
-
-    fn lane(&self) -> Option<&str> {
-        Some(&self.lane)
-    }
+    const LANE_FIELD: Option<&'static str> = Some("lane");
 
     async fn run(self, hands: Hands, attempt: Attempt) -> Result<Finished, JobError> {
         let mut effects = attempt.begin().await?;
@@ -182,10 +181,15 @@ impl Bench {
     }
 
     pub fn start_worker(&self, settings: WorkerSettings) -> Running {
+        self.start_worker_of(self.registry.clone(), settings)
+    }
+
+    /// Starts a worker of a release that knows other kinds.
+    pub fn start_worker_of(&self, registry: Arc<Registry<Hands>>, settings: WorkerSettings) -> Running {
         Running::start(Worker {
             pool: self.pool().clone(),
             streams: self.streams.clone(),
-            registry: self.registry.clone(),
+            registry,
             context: self.hands.clone(),
             settings,
         })

@@ -4,15 +4,18 @@
 
 pub mod bench;
 pub mod business;
+pub mod compatibility;
 pub mod customer;
 pub mod desk;
 pub mod draft;
 pub mod fixture;
 pub mod import;
 pub mod nodes;
+pub mod payloads;
 pub mod postgres;
 pub mod proxy;
 pub mod redis;
+pub mod redis_users;
 pub mod site;
 pub mod worker;
 

@@ -94,6 +94,10 @@ pub struct Office {
 
 impl Office {
     pub async fn open_at(pool: &PgPool, clock: Clock) -> Result<Self> {
+        Self::open_on(pool, clock, streams()?).await
+    }
+
+    pub async fn open_on(pool: &PgPool, clock: Clock, streams: Streams) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let sink = Sink::start(None).await?;
         let context = Context {
@@ -103,7 +107,7 @@ impl Office {
             mail_domain: "test.example".into(),
             clock,
         };
-        let (streams, registry) = (streams()?, Arc::new(registry()));
+        let registry = Arc::new(registry());
         let running = start_worker(&context, &streams, &registry);
         Ok(Self { pool: pool.clone(), context, sink, registry, streams, _folder: folder, running })
     }

@@ -58,7 +58,7 @@ impl Stage {
         if database::is_used(url).await.context("Postgres cannot be used; check DATABASE_URL")? {
             return Err(Failure::Refused(USED.to_owned()).into());
         }
-        database::migrate(url).await?;
+        setup::migrate(url).await?;
         let mails = folder.join("mails");
         tokio::fs::create_dir_all(&mails).await?;
         let sink = Sink::start(Some(mails.clone())).await.context("the receiving mail server does not start")?;
@@ -78,7 +78,8 @@ impl Stage {
         let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let files = DemoFiles { objects: context.objects.clone(), mails };
-        let web = Web { pool, streams: streams.clone(), demo: Some(Arc::new(files)) };
+        let schemas = Arc::new(crate::jobs::registry().schemas());
+        let web = Web { pool, streams: streams.clone(), schemas, demo: Some(Arc::new(files)) };
         let worker_ended = CancellationToken::new();
         let (ended, work) = (worker_ended.clone().drop_guard(), worker.run(stop_parts.clone()));
 
