@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     attempt::{Attempt, Finished},
+    envelope::pointer_to,
     job::{Job, JobError, JobOptions, Queue, RequestId, new_job},
 };
 use crate::store::jobs::NewJob;
@@ -47,7 +48,15 @@ impl Lanes {
 #[error("the payload of {kind} is not valid: {source}")]
 pub struct InvalidPayload {
     kind: &'static str,
+    pointer: String,
     source: serde_json::Error,
+}
+
+impl InvalidPayload {
+    /// Returns the JSON Pointer of what is wrong within the payload, or of the object that lacks something.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
 }
 
 /// All kinds of job, by name.
@@ -156,7 +165,8 @@ fn prepare<J: Job>(
     requested_by: String,
     options: JobOptions,
 ) -> Result<NewJob, InvalidPayload> {
-    let invalid = |source| InvalidPayload { kind: J::KIND, source };
-    let job: J = serde_json::from_value(payload).map_err(invalid)?;
-    new_job(&job, lanes.of(&job), request, requested_by, options).map_err(invalid)
+    let invalid = |pointer, source| InvalidPayload { kind: J::KIND, pointer, source };
+    let job: J = serde_path_to_error::deserialize(payload)
+        .map_err(|error| invalid(pointer_to(error.path()), error.into_inner()))?;
+    new_job(&job, lanes.of(&job), request, requested_by, options).map_err(|source| invalid(String::new(), source))
 }
