@@ -209,13 +209,18 @@ async fn the_database_takes_no_third_active_key_and_no_secret() -> Result<()> {
         api_keys::create(&mut transaction, "shop", billrunner::domain::ids::ApiKeyId::new(), &[0; 32], None).await?;
     assert_eq!(third, CreatedKey::BothSlotsTaken);
     transaction.rollback().await?;
-    for slot in [1, 2, 3] {
+    let code = |refused: sqlx::Result<_>| -> Option<String> {
+        let error: sqlx::Error = refused.map(|_: sqlx::postgres::PgQueryResult| ()).expect_err("refused");
+        error.as_database_error()?.code().map(Into::into)
+    };
+    // Whoever asks: SQLSTATE unique_violation, and check_violation for a slot that there is not.
+    for (slot, expected) in [(1_i16, "23505"), (2, "23505"), (3, "23514")] {
         let insert = "INSERT INTO api_keys (id, client, slot, secret_hash) VALUES (gen_random_uuid(), 'shop', $1, $2)";
         let refused = sqlx::query(insert).bind(slot).bind([0; 32].as_slice()).execute(pool).await;
-        assert!(refused.is_err(), "slot {slot}: whoever asks, there is no third");
+        assert_eq!(code(refused).as_deref(), Some(expected), "slot {slot}");
     }
-    let revive = "UPDATE api_keys SET secret_hash = $1";
-    assert!(sqlx::query(revive).bind([0; 32].as_slice()).execute(pool).await.is_err(), "a stored hash is not replaced");
+    let replace = sqlx::query("UPDATE api_keys SET secret_hash = $1").bind([0; 32].as_slice()).execute(pool).await;
+    assert_eq!(code(replace).as_deref(), Some("42501"), "a stored hash is replaced by nobody who works for the queue");
     let rows = "SELECT string_agg(api_keys::text, ' ') FROM api_keys";
     let stored: String = sqlx::query_scalar(rows).fetch_one(pool).await?;
     assert!(!stored.contains(&text[36..]), "the secret is in the database");

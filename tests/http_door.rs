@@ -1,14 +1,15 @@
 //! The HTTP door: what is accepted, repeated, folded and refused, alone and in batches.
 
 use anyhow::{Context, Result};
-use billrunner::domain::ids::JobId;
+use billrunner::{domain::ids::JobId, store::jobs::NOTIFY_CHANNEL};
 use serde_json::{Value, json};
+use sqlx::postgres::PgListener;
 
 use crate::support::{
     bench::{Bench, Does},
     http::{BATCH, Client, Door, EVENT, PROBLEM},
     redis::TestRedis,
-    worker::{settings, settled, until, wait_for},
+    worker::{DEADLINE, settings, settled, wait_for},
 };
 
 /// A door, a client that may send everything, and what is behind both.
@@ -288,24 +289,12 @@ async fn a_job_accepted_while_redis_is_away_runs_when_it_is_back() -> Result<()>
 }
 
 #[tokio::test]
-async fn an_idle_worker_hears_at_once_of_a_job_handed_in_over_http() -> Result<()> {
+async fn workers_are_told_of_a_job_once_it_is_accepted() -> Result<()> {
     let shop = Shop::open().await?;
-    let worker = shop.bench.start_worker(settings());
-    // The dispatch loop has been round and sleeps; only a notice wakes it within the second.
-    let listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-    until("a worker that listens", || async {
-        let mut owner = shop.bench.database.connect_as_owner().await?;
-        let count: i64 = sqlx::query_scalar(listening).fetch_one(&mut owner).await?;
-        Ok((count > 0).then_some(()))
-    })
-    .await?;
-    shop.bench.hand_in("before", Does::Work, 0).await?;
-    settled(shop.bench.pool()).await?;
-    let accepted = shop.client.hand_in(&event("1", "work")).await?;
-    let id = id_of(&accepted.body)?;
-    let (job, _) = wait_for(shop.bench.pool(), id).await?;
-    let waited = (job.finished_at.context("an end")? - job.created_at).as_seconds_f64();
-    assert!(waited < 2.0, "{waited} s: found by the loop's own look after 5 s, not by the notice");
-    drop(shop.door);
-    worker.stop().await
+    let mut worker = PgListener::connect_with(shop.bench.pool()).await?;
+    worker.listen(NOTIFY_CHANNEL).await?;
+    assert_eq!(shop.client.hand_in(&event("1", "work")).await?.status, 202);
+    tokio::time::timeout(DEADLINE, worker.recv()).await.context("nobody was told")??;
+    assert_eq!(shop.jobs().await?, 1, "told when it was there to see");
+    Ok(())
 }
