@@ -216,10 +216,10 @@ async fn the_database_takes_no_third_active_key_and_no_secret() -> Result<()> {
     // Whoever asks: SQLSTATE unique_violation, and check_violation for a slot that there is not.
     for (slot, expected) in [(1_i16, "23505"), (2, "23505"), (3, "23514")] {
         let insert = "INSERT INTO api_keys (id, client, slot, secret_hash) VALUES (gen_random_uuid(), 'shop', $1, $2)";
-        let refused = sqlx::query(insert).bind(slot).bind([0; 32].as_slice()).execute(pool).await;
+        let refused = sqlx::query(insert).bind(slot).bind([0_u8; 32].as_slice()).execute(pool).await;
         assert_eq!(code(refused).as_deref(), Some(expected), "slot {slot}");
     }
-    let replace = sqlx::query("UPDATE api_keys SET secret_hash = $1").bind([0; 32].as_slice()).execute(pool).await;
+    let replace = sqlx::query("UPDATE api_keys SET secret_hash = $1").bind([0_u8; 32].as_slice()).execute(pool).await;
     assert_eq!(code(replace).as_deref(), Some("42501"), "a stored hash is replaced by nobody who works for the queue");
     let rows = "SELECT string_agg(api_keys::text, ' ') FROM api_keys";
     let stored: String = sqlx::query_scalar(rows).fetch_one(pool).await?;

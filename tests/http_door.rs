@@ -15,8 +15,8 @@ use crate::support::{
 /// A door, a client that may send everything, and what is behind both.
 struct Shop {
     bench: Bench,
-    door: Door,
     client: Client,
+    _door: Door,
 }
 
 impl Shop {
@@ -27,7 +27,7 @@ impl Shop {
     async fn on(bench: Bench) -> Result<Self> {
         let door = Door::open(&bench).await?;
         let client = door.new_client(bench.pool(), "shop").await?;
-        Ok(Self { bench, door, client })
+        Ok(Self { bench, client, _door: door })
     }
 
     async fn jobs(&self) -> Result<i64> {
