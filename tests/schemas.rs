@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use billrunner::{
-    http::{self, Web},
+    http::{self, Intake, Web},
     jobs::registry,
 };
 use serde_json::{Value, json};
@@ -180,8 +180,10 @@ struct Pages {
 impl Pages {
     async fn serve() -> Result<Self> {
         let bench = Bench::new().await?;
-        let schemas = Arc::new(registry().schemas());
-        let web = Web { pool: bench.pool().clone(), streams: streams()?, schemas, demo: None };
+        let registry = Arc::new(registry());
+        let schemas = Arc::new(registry.schemas());
+        let intake = Arc::new(Intake::new(bench.pool(), registry.envelope_reader()));
+        let web = Web { pool: bench.pool().clone(), streams: streams()?, intake, schemas, demo: None };
         let listener = http::listen(([127, 0, 0, 1], 0).into()).await?;
         let (address, stop) = (listener.local_addr()?, CancellationToken::new());
         tokio::spawn(http::serve(web, listener, stop.clone()));

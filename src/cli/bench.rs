@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Failure, Output, setup};
+use super::{Failure, Output, bench_http::HttpDoor, setup};
 use crate::{
     config::Config,
     queue::{
@@ -63,7 +63,7 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum Scenario {
     /// Nothing; measured from the first job accepted to the last one recorded as done.
     Noop,
@@ -71,6 +71,14 @@ enum Scenario {
     Realistic,
     /// Nothing, one at a time at the Redis door: from the request to the start of its handler.
     Latency,
+    /// The same at the HTTP door, over a connection that is kept.
+    LatencyHttp,
+}
+
+/// Where requests are sent.
+enum Door {
+    Redis(redis::aio::MultiplexedConnection),
+    Http(HttpDoor),
 }
 
 /// What the jobs work with.
@@ -200,7 +208,11 @@ impl Course {
                 let worker = self.start_worker(&stop);
                 self.until_done(worker, &stop, started).await?
             }
-            Scenario::Latency => self.knock(arguments.jobs, &stop).await?,
+            Scenario::Latency => self.knock(Door::Redis(self.streams.connect().await?), arguments.jobs, &stop).await?,
+            Scenario::LatencyHttp => {
+                let door = HttpDoor::open(&self.pool, &self.streams, self.registry.envelope_reader()).await?;
+                self.knock(Door::Http(door), arguments.jobs, &stop).await?
+            }
         };
         Ok(Measured {
             scenario: arguments.scenario,
@@ -280,10 +292,14 @@ impl Course {
         Ok((seconds, None))
     }
 
-    /// Sends one request at a time through the Redis door and waits for its start.
-    async fn knock(&self, count: u32, stop: &CancellationToken) -> anyhow::Result<(f64, Option<Percentiles>)> {
+    /// Sends one request at a time through a door and waits for its start.
+    async fn knock(
+        &self,
+        mut door: Door,
+        count: u32,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<(f64, Option<Percentiles>)> {
         let worker = self.start_worker(stop);
-        let mut redis = self.streams.connect().await?;
         let mut receiver = self.started.lock().await;
         let mut latencies = Vec::new();
         let begun = Instant::now();
@@ -291,14 +307,21 @@ impl Course {
             let event = serde_json::json!({
                 "specversion": "1.0", "id": n.to_string(), "source": "bench", "type": Noop::EVENT_TYPE, "data": {},
             });
+            let event = event.to_string();
             let sent = Instant::now();
-            self.streams.add_request(&mut redis, &event.to_string()).await?;
+            match &mut door {
+                Door::Redis(redis) => self.streams.add_request(redis, &event).await?,
+                Door::Http(http) => http.hand_in(event).await?,
+            }
             let started = receiver.recv().await.context("the worker ended")?;
             latencies.push(started.duration_since(sent).as_secs_f64() * 1000.0);
         }
         let seconds = begun.elapsed().as_secs_f64();
         stop.cancel();
         worker.await??;
+        if let Door::Http(http) = door {
+            http.close().await?;
+        }
         latencies.sort_by(f64::total_cmp);
         let at = |share: usize| latencies.get((latencies.len() - 1) * share / 100).copied().unwrap_or_default();
         Ok((seconds, Some(Percentiles { p50: at(50), p99: at(99), max: at(100) })))

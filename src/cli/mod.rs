@@ -3,7 +3,10 @@
 //! Each command is one file: its arguments, and a `run` of a few lines. Results go to standard output, as tables for
 //! people or as JSON (`--json`) for machines; logs and errors go to standard error.
 
+mod api_clients;
+mod api_keys;
 mod bench;
+mod bench_http;
 mod config;
 mod demo;
 mod directory;
@@ -24,7 +27,7 @@ use std::{fs::File, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Config, telemetry};
+use crate::{config::Config, http::openapi_document, telemetry};
 use exit::{Failure, code_of};
 use output::Output;
 
@@ -52,7 +55,7 @@ Exit codes:
 enum Command {
     /// Run jobs until told to stop.
     Worker(worker::Arguments),
-    /// Serve the probes and the page of queues.
+    /// Serve the HTTP door for jobs, the probes and the page of queues.
     Web,
     /// Bring the database's schema up to this release.
     Migrate,
@@ -75,6 +78,14 @@ enum Command {
     /// List, make, pause and start schedules.
     #[command(subcommand)]
     Schedules(schedules::Command),
+    /// Say which systems may hand jobs in over HTTP.
+    #[command(subcommand)]
+    ApiClients(api_clients::Command),
+    /// Make, list and revoke their keys.
+    #[command(subcommand)]
+    ApiKeys(api_keys::Command),
+    /// Describe the HTTP door, as an `OpenAPI` document.
+    Openapi,
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
     /// Measure the queue on this machine, with an empty database.
@@ -129,6 +140,9 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Invoices(command) => invoices::run(command, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
         Command::Schedules(command) => schedules::run(command, config, output).await,
+        Command::ApiClients(command) => api_clients::run(command, config, output).await,
+        Command::ApiKeys(command) => api_keys::run(command, config, output).await,
+        Command::Openapi => Output::new(true).value(&openapi_document(), |_| String::new()),
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
         Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,

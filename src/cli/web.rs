@@ -1,21 +1,24 @@
-//! `billrunner web`: serves the probes and the page of queues until SIGTERM or Ctrl-C.
+//! `billrunner web`: serves the door for jobs, the probes and the page of queues until SIGTERM or Ctrl-C.
 
 use std::sync::Arc;
 
 use super::setup;
 use crate::{
     config::Config,
-    http::{self, Web},
+    http::{self, Intake, Web},
+    jobs::registry,
 };
 
-/// Connections that the pages need at most.
+/// Connections that the pages need at most; the door for jobs has its own.
 const CONNECTIONS: u32 = 5;
 
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     let stop = setup::stop_on_signals()?;
     let pool = setup::connect_with(config, CONNECTIONS).await?;
-    let schemas = Arc::new(crate::jobs::registry().schemas());
-    let web = Web { pool, streams: setup::streams(config)?, schemas, demo: None };
+    let registry = Arc::new(registry());
+    let intake = Arc::new(Intake::new(&pool, registry.envelope_reader()));
+    let schemas = Arc::new(registry.schemas());
+    let web = Web { pool, streams: setup::streams(config)?, intake, schemas, demo: None };
     let listener = http::listen(config.http_address).await?;
     tracing::info!(address = %listener.local_addr()?, "the pages are served");
     http::serve(web, listener, stop).await?;

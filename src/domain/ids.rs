@@ -84,3 +84,7 @@ id!(
     /// Names one start of one worker process.
     WorkerId
 );
+id!(
+    /// Names a key with which a client proves who it is.
+    ApiKeyId
+);

@@ -3,6 +3,7 @@
 //! Everything else depends on this module and this module depends on nothing of ours. A rule that code, database,
 //! documents and mails must all obey is written here once, named after the field's standard (FOCUS, ISO 4217, EN 16931).
 
+pub mod api_key;
 pub mod billing_period;
 pub mod charge;
 pub mod charge_file;

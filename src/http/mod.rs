@@ -1,8 +1,9 @@
-//! The web process: probes for the platform, and one plain page that says how the queues stand.
+//! The web process: the HTTP door for jobs, probes for the platform, and one plain page that says how the queues stand.
 //!
 //! `/livez` says that the process answers, `/readyz` that it can work (Postgres at this release's schema, Redis
 //! answering). Documents and mails can be opened only in `billrunner demo`, whose data is its own.
 
+mod intake;
 mod page;
 mod schemas;
 
@@ -15,6 +16,7 @@ use axum::{
     middleware::map_response,
     response::{Html, IntoResponse, Response},
     routing::get,
+    serve::ListenerExt,
 };
 use object_store::{ObjectStore, ObjectStoreExt};
 use sqlx::PgPool;
@@ -31,6 +33,8 @@ use crate::{
     },
 };
 
+pub use intake::{Intake, openapi_document};
+
 /// How long a probe waits for a server.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Invoices shown on the demo's page.
@@ -45,6 +49,8 @@ pub struct Web {
     pub streams: Streams,
     /// The JSON Schemas by name, as `Registry::schemas` lists them.
     pub schemas: Arc<BTreeMap<String, serde_json::Value>>,
+    /// The door for jobs.
+    pub intake: Arc<Intake>,
     /// What can be opened, in the demo; `None` serves no customer's data.
     pub demo: Option<Arc<DemoFiles>>,
 }
@@ -62,6 +68,8 @@ pub struct DemoFiles {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(web: Web, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    // Answers are small and wanted at once.
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     axum::serve(listener, router(web)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
@@ -82,7 +90,8 @@ fn router(web: Web) -> Router {
     if web.demo.is_some() {
         router = router.route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
     }
-    router.layer(map_response(secure)).with_state(web)
+    let intake = intake::router(web.intake.clone());
+    router.with_state(web).merge(intake).layer(map_response(secure))
 }
 
 /// Adds what keeps a browser from doing more with our pages than showing them.

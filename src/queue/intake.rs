@@ -12,7 +12,7 @@ use super::{
     admission,
     backoff::Reconnect,
     dispatch::Wake,
-    envelope::{Envelope, EnvelopeError, MAX_BYTES},
+    envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES},
     registry::Registry,
     servers::Masters,
     streams::{self, Streams},
@@ -109,7 +109,7 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
         let mut pipe = redis::pipe();
         for (reason, bytes) in &rejected {
             let bytes = bytes.as_deref().unwrap_or_default();
-            let kept = bytes.get(..MAX_BYTES).unwrap_or(bytes);
+            let kept = bytes.get(..MAX_ENVELOPE_BYTES).unwrap_or(bytes);
             pipe.cmd("XADD")
                 .arg(self.streams.rejected_key())
                 .arg("MAXLEN")
@@ -130,7 +130,8 @@ impl<C: Clone + Send + Sync + 'static> Intake<C> {
     }
 
     fn prepare(&self, bytes: Option<&[u8]>) -> Result<NewJob, EnvelopeError> {
-        let missing = || EnvelopeError::Unreadable("the entry has no field `ce`".into());
+        let missing =
+            || EnvelopeError::Unreadable("the entry has no field `ce`; send XADD <intake> * ce '<json>'".into());
         Envelope::parse(bytes.ok_or_else(missing)?).and_then(|envelope| self.registry.prepare_envelope(envelope))
     }
 }

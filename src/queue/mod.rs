@@ -33,11 +33,12 @@ mod schema;
 mod servers;
 mod settle;
 mod streams;
+mod trace_context;
 mod worker;
 
 pub use admission::admit;
 pub use attempt::{Attempt, Effects, Finished};
-pub use envelope::{Envelope, EnvelopeError};
+pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, ReadEnvelope, Refusal};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use registry::Registry;
 pub use schedules::{ScheduleError, next_tick};

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     attempt::{Attempt, Finished},
+    envelope::pointer_to,
     job::{Job, JobError, JobOptions, Queue, RequestId, new_job},
     schema,
 };
@@ -48,7 +49,15 @@ impl Lanes {
 #[error("the payload of {kind} is not valid: {source}")]
 pub struct InvalidPayload {
     kind: &'static str,
+    pointer: String,
     source: serde_json::Error,
+}
+
+impl InvalidPayload {
+    /// Returns the JSON Pointer of what is wrong within the payload, or of the object that lacks something.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
 }
 
 /// All kinds of job, by name.
@@ -163,17 +172,17 @@ fn prepare<J: Job>(
     requested_by: String,
     options: JobOptions,
 ) -> Result<NewJob, InvalidPayload> {
-    let invalid = |source| InvalidPayload { kind: J::KIND, source };
+    let invalid = |pointer, source| InvalidPayload { kind: J::KIND, pointer, source };
+    let not_an_object = || invalid(String::new(), serde_json::Error::custom("it is no JSON object"));
     // Serde reads more than the schemas say: a list of values as an object, and `{"draft": null}` as "draft".
-    let Value::Object(fields) = &payload else {
-        return Err(invalid(serde_json::Error::custom("it is no JSON object")));
-    };
+    let fields = payload.as_object().ok_or_else(not_an_object)?;
     let objects: Vec<String> =
         fields.iter().filter(|(_, value)| value.is_object()).map(|(name, _)| name.clone()).collect();
-    let job: J = serde_json::from_value(payload).map_err(invalid)?;
-    let new = new_job(&job, lanes, request, requested_by, options).map_err(invalid)?;
+    let job: J = serde_path_to_error::deserialize(payload)
+        .map_err(|error| invalid(pointer_to(error.path()), error.into_inner()))?;
+    let new = new_job(&job, lanes, request, requested_by, options).map_err(|source| invalid(String::new(), source))?;
     match objects.into_iter().find(|name| !new.payload.get(name).is_some_and(Value::is_object)) {
-        Some(name) => Err(invalid(serde_json::Error::custom(format!("`{name}`: an object is not expected")))),
+        Some(name) => Err(invalid(format!("/{name}"), serde_json::Error::custom("an object is not expected"))),
         None => Ok(new),
     }
 }

@@ -16,7 +16,7 @@ use super::{
     admission,
     backoff::Reconnect,
     dispatch::Wake,
-    envelope::{EnvelopeError, MAX_BYTES},
+    envelope::{EnvelopeError, MAX_ENVELOPE_BYTES},
     job::{JobOptions, RequestId},
     registry::Registry,
 };
@@ -57,7 +57,7 @@ pub enum ScheduleError {
     #[error(transparent)]
     Variable(#[from] UnknownVariable),
     /// The payload is larger than a request may be.
-    #[error("the payload has {0} bytes; at most {MAX_BYTES} are taken: jobs carry ids, and load the rest")]
+    #[error("the payload has {0} bytes; at most {MAX_ENVELOPE_BYTES} are taken: jobs carry ids, and load the rest")]
     TooLarge(usize),
     /// The jobs would be refused.
     #[error(transparent)]
@@ -176,7 +176,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
     ) -> Result<bool, ScheduleError> {
         check_name(&new.name)?;
         let size = new.payload.to_string().len();
-        if size > MAX_BYTES {
+        if size > MAX_ENVELOPE_BYTES {
             return Err(ScheduleError::TooLarge(size));
         }
         let recurrence = Recurrence::parse(&new.cron, &new.time_zone)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
+use utoipa::PartialSchema;
 
 use super::{
     envelope::Envelope,
@@ -25,7 +26,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
     /// Returns every schema under its name: the kind's event type, or `envelope`.
     pub fn schemas(&self) -> BTreeMap<String, Value> {
         let kinds = self.describe().into_iter().map(|kind| (kind.event_type.to_owned(), kind.schema));
-        kinds.chain([(ENVELOPE.to_owned(), schema_of::<Envelope>(ENVELOPE, ENVELOPE))]).collect()
+        kinds.chain([(ENVELOPE.to_owned(), schema_of_envelope())]).collect()
     }
 
     /// Returns the kinds that the SQL door takes: those whose payload the database can check whole.
@@ -55,6 +56,20 @@ fn schema_of<T: JsonSchema>(name: &str, title: &str) -> Value {
     schema.insert("$id".to_owned(), format!("/schemas/{name}.json").into());
     schema.insert("title".to_owned(), title.into());
     schema.to_value()
+}
+
+/// Returns the envelope's schema, which is the one in the `OpenAPI` document: its version 3.1 speaks JSON Schema 2020-12.
+fn schema_of_envelope() -> Value {
+    let mut schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": format!("/schemas/{ENVELOPE}.json"),
+        "title": ENVELOPE,
+    });
+    let described = json!(Envelope::schema());
+    if let (Some(schema), Value::Object(described)) = (schema.as_object_mut(), described) {
+        schema.extend(described);
+    }
+    schema
 }
 
 /// Returns what stands where a sender leaves a field out.

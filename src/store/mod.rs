@@ -5,6 +5,8 @@
 
 use std::error::Error;
 
+pub mod api_clients;
+pub mod api_keys;
 pub mod bench;
 mod charge_rows;
 pub mod charge_sums;
@@ -20,6 +22,7 @@ pub mod invoice_status;
 pub mod invoices;
 pub mod job_kinds;
 pub mod job_list;
+pub mod job_status;
 pub mod jobs;
 pub mod notifications;
 pub mod queue_controls;

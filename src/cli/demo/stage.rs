@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     config::Config,
     context::Context,
-    http::{self, DemoFiles, Web},
+    http::{self, DemoFiles, Intake, Web},
     mail::sink::Sink,
     queue::{StoppedWorking, Streams},
     store::database,
@@ -78,8 +78,9 @@ impl Stage {
         let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let files = DemoFiles { objects: context.objects.clone(), mails };
-        let schemas = Arc::new(crate::jobs::registry().schemas());
-        let web = Web { pool, streams: streams.clone(), schemas, demo: Some(Arc::new(files)) };
+        let schemas = Arc::new(worker.registry.schemas());
+        let intake = Arc::new(Intake::new(&pool, worker.registry.envelope_reader()));
+        let web = Web { pool, streams: streams.clone(), intake, schemas, demo: Some(Arc::new(files)) };
         let worker_ended = CancellationToken::new();
         let (ended, work) = (worker_ended.clone().drop_guard(), worker.run(stop_parts.clone()));
 
