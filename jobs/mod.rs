@@ -11,8 +11,10 @@
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
 //! | `render_document` | renders one export into the object store | invoice, version, kind, language, template |
 //! | `send_notification` | sends one mail, at most once | notification |
+//! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |
 
 mod change_invoice_status;
+mod clear_dead_letters;
 mod correct_invoice;
 mod discard_invoice;
 mod finish_bill_run;
@@ -23,6 +25,7 @@ mod send_notification;
 mod start_bill_run;
 
 pub use change_invoice_status::ChangeInvoiceStatus;
+pub use clear_dead_letters::{ClearDeadLetters, Decision};
 pub use correct_invoice::CorrectInvoice;
 pub use discard_invoice::DiscardInvoice;
 pub use finish_bill_run::FinishBillRun;
@@ -46,4 +49,5 @@ pub fn registry() -> Registry<Context> {
         .with::<CorrectInvoice>()
         .with::<RenderDocument>()
         .with::<SendNotification>()
+        .with::<ClearDeadLetters>()
 }

@@ -3,8 +3,10 @@
 //! Each command is one file: its arguments, and a `run` of a few lines. Results go to standard output, as tables for
 //! people or as JSON (`--json`) for machines; logs and errors go to standard error.
 
+mod batches;
 mod bench;
 mod config;
+mod dead;
 mod demo;
 mod directory;
 mod enqueue;
@@ -12,7 +14,9 @@ mod exit;
 mod import;
 mod invoices;
 mod jobs;
+mod operator;
 mod output;
+mod queues;
 mod setup;
 mod web;
 mod worker;
@@ -62,9 +66,18 @@ enum Command {
     /// List and show invoices.
     #[command(subcommand)]
     Invoices(invoices::Command),
-    /// List, show and retry jobs.
+    /// List, show, cancel and retry jobs.
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// List, show, cancel and resume batches, such as bill runs.
+    #[command(subcommand)]
+    Batches(batches::Command),
+    /// List, retry and discard dead jobs, one or all that match.
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// List, pause and limit queues.
+    #[command(subcommand)]
+    Queues(queues::Command),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
     /// Measure the queue on this machine, with an empty database.
@@ -116,6 +129,9 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Directory(arguments) => directory::run(&arguments, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
+        Command::Batches(command) => batches::run(command, config, output).await,
+        Command::Dead(command) => dead::run(command, config, output).await,
+        Command::Queues(command) => queues::run(command, config, output).await,
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
         Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,

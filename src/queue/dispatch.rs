@@ -181,16 +181,15 @@ impl Dispatcher {
         let has_limits = queue_controls::has_limits(connection).await?;
         self.wake.0.has_limits.store(has_limits, Ordering::Relaxed);
         if !has_limits {
-            return Ok((jobs::take_due(connection, &rooms).await?, None));
+            return Ok((jobs::take_due(connection, &rooms, false).await?, None));
         }
         let mut transaction = connection.begin().await?;
         let allowances = queue_controls::hold_allowances(&mut transaction).await?;
         bind(&mut rooms, &allowances);
-        let dispatches = jobs::take_due(&mut transaction, &rooms).await?;
+        let dispatches = jobs::take_due(&mut transaction, &rooms, true).await?;
         let lanes: Vec<String> = dispatches.iter().map(|dispatch| dispatch.queue.clone()).collect();
-        queue_controls::spend_tokens(&mut transaction, &lanes).await?;
+        let next_token = queue_controls::spend_tokens(&mut transaction, &lanes).await?;
         transaction.commit().await?;
-        let next_token = allowances.iter().filter_map(|allowance| allowance.next_token_seconds).reduce(f64::min);
         Ok((dispatches, next_token))
     }
 
@@ -255,7 +254,7 @@ mod tests {
     fn a_queues_limit_is_shared_by_its_lanes_and_a_lanes_is_its_own() {
         let room = |queue: &str| Room { queue: queue.into(), places: 9, bound: queue.into(), bound_places: None };
         let mut rooms = [room("billing.aws"), room("billing.google"), room("mail")];
-        let allowance = |queue: &str, jobs| Allowance { queue: queue.into(), jobs, next_token_seconds: None };
+        let allowance = |queue: &str, jobs| Allowance { queue: queue.into(), jobs };
         bind(&mut rooms, &[allowance("billing", 3), allowance("billing.aws", 1)]);
         let bound = rooms.map(|room| (room.places, room.bound, room.bound_places));
         let expected = [(1, "billing", Some(3)), (9, "billing", Some(3)), (9, "mail", None)];

@@ -103,6 +103,11 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         self.handlers.values().map(|handler| (handler.kind, handler.max_backoff)).collect()
     }
 
+    /// Returns the names of all lanes; a queue's common lane has the queue's name.
+    pub fn lane_names(&self) -> impl Iterator<Item = &str> {
+        self.lanes.iter().map(|(_, name)| name.as_str())
+    }
+
     pub(super) fn lanes(&self) -> &Lanes {
         &self.lanes
     }

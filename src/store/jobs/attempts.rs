@@ -48,6 +48,22 @@ pub async fn claim(
     worker: WorkerId,
     messages: &[(JobId, i32)],
 ) -> sqlx::Result<Vec<ClaimedJob>> {
+    let mut claimed = claim_at_their_place(connection, worker, messages).await?;
+    // A row that somebody else changed while its lock was waited for has another place now: it is looked for once more.
+    // Should that fail, reconciliation sends it again; what is claimed must not be forgotten for it.
+    if claimed.len() < messages.len()
+        && let Ok(more) = claim_at_their_place(connection, worker, messages).await
+    {
+        claimed.extend(more);
+    }
+    Ok(claimed)
+}
+
+async fn claim_at_their_place(
+    connection: &mut PgConnection,
+    worker: WorkerId,
+    messages: &[(JobId, i32)],
+) -> sqlx::Result<Vec<ClaimedJob>> {
     let (ids, attempts) = unzip(messages.iter().copied());
     sqlx::query_as!(
         ClaimedJob,
@@ -105,6 +121,19 @@ pub async fn finish(
 /// # Errors
 /// When the database fails.
 pub async fn finish_all(
+    connection: &mut PgConnection,
+    worker: WorkerId,
+    attempts: &[(JobId, i32, String)],
+) -> sqlx::Result<u64> {
+    let mut finished = finish_at_their_place(connection, worker, attempts).await?;
+    // As in `claim`: a cancellation that came in between moved the row.
+    if finished < u64::try_from(attempts.len()).unwrap_or(u64::MAX) {
+        finished += finish_at_their_place(connection, worker, attempts).await?;
+    }
+    Ok(finished)
+}
+
+async fn finish_at_their_place(
     connection: &mut PgConnection,
     worker: WorkerId,
     attempts: &[(JobId, i32, String)],

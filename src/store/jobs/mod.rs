@@ -14,7 +14,9 @@ pub use attempts::{
     record_progress, record_worker_deaths,
 };
 pub use dispatch::{Dispatch, Room, release_batches, seconds_until_due, take_due, take_unchecked, undo_dispatch};
-pub use operate::{CANCEL_CHANNEL, CancelledAs, cancel, cancel_batch, outcomes_of_batch, prune, revive, revive_batch};
+pub use operate::{
+    CANCEL_CHANNEL, CancelledAs, NotDead, cancel, cancellable_of_batch, discard, outcomes_of_batch, prune, revive,
+};
 
 use crate::domain::ids::JobId;
 
