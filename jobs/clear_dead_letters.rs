@@ -84,7 +84,11 @@ impl Job for ClearDeadLetters {
             Decision::Retry => "due again",
             Decision::Discard => "discarded",
         };
-        attempt.begin().await?.complete(format!("{} jobs are {verb}, {} were left", cleared.decided, cleared.left)).await
+        attempt
+            .begin()
+            .await?
+            .complete(format!("{} jobs are {verb}, {} were left", cleared.decided, cleared.left))
+            .await
     }
 }
 

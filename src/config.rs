@@ -49,7 +49,11 @@ pub const VARIABLES: [Variable; 17] = [
     ),
     setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
     setting("BILLRUNNER_REDIS_PREFIX", "billrunner", "first part of every Redis key, for sharing a server"),
-    setting("BILLRUNNER_DATABASE_CONNECTIONS", "20", "most Postgres connections of one process for jobs and pages; the queue has 8 more"),
+    setting(
+        "BILLRUNNER_DATABASE_CONNECTIONS",
+        "20",
+        "most Postgres connections of one process for jobs and pages; the queue has 8 more",
+    ),
     setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports, bill runs and generations at once, per provider"),
     setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),
     setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "2", "documents rendered at once"),

@@ -125,8 +125,7 @@ pub fn list(found: &[JobRow], output: Output) -> anyhow::Result<()> {
 pub async fn show(connection: &mut PgConnection, id: JobId, output: Output) -> anyhow::Result<()> {
     let (job, attempts) = job_list::find(&mut *connection, id).await?.ok_or_else(|| not_found(id))?;
     let actions = operator_actions::of_job(&mut *connection, id).await?;
-    let outcomes =
-        if job.completes_batch { Some(jobs::outcomes_of_batch(connection, id).await?) } else { None };
+    let outcomes = if job.completes_batch { Some(jobs::outcomes_of_batch(connection, id).await?) } else { None };
     let value = serde_json::json!({
         "job": job,
         "attempts": attempts,

@@ -171,7 +171,9 @@ fn require_known(name: &str) -> Result<(), Failure> {
 
 fn require_positive(most: Option<i32>) -> Result<(), Failure> {
     if most.is_some_and(|most| most < 1) {
-        return Err(Failure::Usage("a limit of less than one job lets nothing through; `queues pause` does that".into()));
+        return Err(Failure::Usage(
+            "a limit of less than one job lets nothing through; `queues pause` does that".into(),
+        ));
     }
     Ok(())
 }

@@ -169,12 +169,9 @@ async fn find_row(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Opti
 /// # Errors
 /// When the database fails.
 pub async fn batches(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<JobId>> {
-    sqlx::query_scalar!(
-        r#"SELECT id AS "id: JobId" FROM jobs WHERE completes_batch ORDER BY id DESC LIMIT $1"#,
-        limit,
-    )
-    .fetch_all(connection)
-    .await
+    sqlx::query_scalar!(r#"SELECT id AS "id: JobId" FROM jobs WHERE completes_batch ORDER BY id DESC LIMIT $1"#, limit,)
+        .fetch_all(connection)
+        .await
 }
 
 /// How many jobs of a lane are in a state.

@@ -8,6 +8,7 @@ pub mod customer;
 pub mod desk;
 pub mod draft;
 pub mod fixture;
+pub mod flow;
 pub mod import;
 pub mod proxy;
 pub mod redis;

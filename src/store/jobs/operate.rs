@@ -83,7 +83,9 @@ pub enum NotDead {
     #[error("job {0} does not exist; `billrunner jobs list` shows those there are")]
     Missing(JobId),
     /// It is in another state.
-    #[error("job {id} is {state}; only a dead job, or one that was discarded, is retried, and only a dead one discarded")]
+    #[error(
+        "job {id} is {state}; only a dead job, or one that was discarded, is retried, and only a dead one discarded"
+    )]
     OtherState {
         /// Which.
         id: JobId,
@@ -205,8 +207,7 @@ pub async fn discard(connection: &mut PgConnection, id: JobId, operator: Operato
     if discarded.rows_affected() == 1 {
         return Ok(());
     }
-    let state =
-        sqlx::query_scalar!("SELECT state FROM jobs WHERE id = $1", id.0).fetch_optional(connection).await?;
+    let state = sqlx::query_scalar!("SELECT state FROM jobs WHERE id = $1", id.0).fetch_optional(connection).await?;
     Err(state.map_or(NotDead::Missing(id), |state| NotDead::OtherState { id, state }))
 }
 
