@@ -51,3 +51,37 @@ pub fn registry() -> Registry<Context> {
         .with::<SendNotification>()
         .with::<ClearDeadLetters>()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::queue::Job;
+
+    /// Returns how long a kind goes on trying on average, from a base of a second.
+    fn patience<J: Job>() -> Duration {
+        (0..J::MAX_ATTEMPTS - 1)
+            .map(|failures| {
+                Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(failures.cast_unsigned().min(20)))
+            })
+            .map(|ceiling| ceiling.min(J::MAX_BACKOFF) / 2)
+            .sum()
+    }
+
+    #[test]
+    fn every_kind_outlives_an_outage_of_what_it_talks_to() {
+        let half_an_hour = Duration::from_mins(30);
+        assert!(patience::<ImportCharges>() > half_an_hour);
+        assert!(patience::<StartBillRun>() > half_an_hour);
+        assert!(patience::<FinishBillRun>() > half_an_hour);
+        assert!(patience::<GenerateInvoice>() > half_an_hour);
+        assert!(patience::<ChangeInvoiceStatus>() > half_an_hour);
+        assert!(patience::<DiscardInvoice>() > half_an_hour);
+        assert!(patience::<CorrectInvoice>() > half_an_hour);
+        assert!(patience::<RenderDocument>() > half_an_hour);
+        assert!(patience::<ClearDeadLetters>() > half_an_hour);
+        let days = patience::<SendNotification>().as_secs_f64() / 86_400.0;
+        assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");
+    }
+}

@@ -124,6 +124,7 @@ async fn a_cancelled_batch_completes_and_says_what_was_cancelled() -> Result<()>
         let worker = bench.start_worker(settings());
         // One of three waits for an hour.
         let batch = fan_out(&bench, "cancelled", vec![(Does::Work, 0); 3]).await?;
+        completion(&bench, batch).await?;
         worker.stop().await?;
         batch
     };

@@ -8,7 +8,7 @@ use billrunner::{
 
 use crate::support::{
     bench::{Bench, Does},
-    flow::{self, Act, OPERATOR, act, state, until_somebody_waits_for_a_lock, until_state},
+    flow::{self, Act, OPERATOR, act, state, until_somebody_waits_for_a_lock},
     worker::{settings, settled, until, wait_for},
 };
 
@@ -110,17 +110,41 @@ async fn long_work_is_dropped_where_it_stands_and_says_how_far_it_had_come() -> 
     worker.stop().await
 }
 
-#[tokio::test]
-async fn a_lost_notice_is_heard_of_at_the_next_heartbeat() -> Result<()> {
-    let bench = flow::bench().await?;
-    let worker = bench.start_worker(settings());
-    let id = act(&bench, "1", Act::Endless).await?;
-    until_state(&bench, id, "running").await?;
-    // What `cancel` does, without its notice.
+/// Asks for a job's end as `cancel` does, without a notice to its worker.
+async fn cancel_unheard(bench: &Bench, id: JobId) -> Result<()> {
     let asked =
         "UPDATE jobs SET cancel_requested_at = now(), cancel_requested_by = 'ana', cancel_reason = '' WHERE id = $1";
     sqlx::query(asked).bind(id).execute(bench.pool()).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancellation_whose_notice_was_lost_is_heard_of_at_the_next_heartbeat() -> Result<()> {
+    let bench = flow::bench().await?;
+    let worker = bench.start_worker(settings());
+    let id = act(&bench, "1", Act::Begin).await?;
+    bench.started().await?;
+    cancel_unheard(&bench, id).await?;
+    until("its end", || async {
+        bench.release(1);
+        Ok((state(&bench, id).await? == "discarded").then_some(()))
+    })
+    .await?;
     assert_eq!(ended(&bench, id).await?, outcome("discarded", &["cancelled"]));
+    worker.stop().await
+}
+
+#[tokio::test]
+async fn a_cancellation_whose_notice_was_lost_is_heard_of_by_the_next_report() -> Result<()> {
+    let bench = flow::bench().await?;
+    let worker = bench.start_worker(settings());
+    let id = act(&bench, "1", Act::Step).await?;
+    bench.started().await?;
+    cancel_unheard(&bench, id).await?;
+    bench.release(1);
+    // The very first report is recorded, and answers.
+    assert_eq!(ended(&bench, id).await?, outcome("discarded", &["cancelled"]));
+    assert_eq!(bench.count("SELECT count(*) FROM jobs WHERE progress_done = 1").await?, 1);
     worker.stop().await
 }
 

@@ -346,3 +346,21 @@ async fn a_more_urgent_job_overtakes_a_long_backlog() -> Result<()> {
     assert!(place - ran_before < 1000, "{} jobs went before it", place - ran_before);
     worker.stop().await
 }
+
+#[tokio::test]
+async fn a_job_that_is_looked_at_while_it_is_claimed_is_claimed_all_the_same() -> Result<()> {
+    let bench = Bench::new().await?;
+    let id = bench.hand_in("1", Does::Work, 0).await?;
+    let sent = jobs::take_due(&mut *bench.pool().acquire().await?, &[room("status")], false).await?;
+    // As reconciliation does with what was sent a while ago.
+    let mut looking = bench.pool().begin().await?;
+    jobs::take_unchecked(&mut looking, 0.0, 10).await?;
+    let (pool, attempt) = (bench.pool().clone(), sent[0].attempt);
+    let claiming = tokio::spawn(async move {
+        jobs::claim(&mut *pool.acquire().await?, billrunner::domain::ids::WorkerId::new(), &[(id, attempt)]).await
+    });
+    until_somebody_waits_for_a_lock(&bench).await?;
+    looking.commit().await?;
+    assert_eq!(claiming.await??.len(), 1);
+    Ok(())
+}

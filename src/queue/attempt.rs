@@ -18,7 +18,7 @@ use crate::{
         ids::{JobId, WorkerId},
         invoice_event::Cause,
     },
-    store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress},
+    store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress, Standing},
 };
 
 /// Shortest time between two records of progress.
@@ -121,10 +121,11 @@ impl Attempt {
         }
         let Surroundings { pool, worker_id, .. } = &self.surroundings;
         let attempt = (self.job_id, self.number);
-        if jobs::record_progress(&mut *pool.acquire().await?, *worker_id, attempt, &progress).await? {
-            return Ok(());
+        match jobs::record_progress(&mut *pool.acquire().await?, *worker_id, attempt, &progress).await? {
+            Standing::GoesOn => Ok(()),
+            Standing::IsCancelled => Err(JobError::Cancelled),
+            Standing::Superseded => Err(JobError::Superseded),
         }
-        Err(if self.cancelled.is_cancelled() { JobError::Cancelled } else { JobError::Superseded })
     }
 
     /// Does long work, and says once a second how far it has come. When somebody asks for the job's end, or the attempt was

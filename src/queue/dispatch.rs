@@ -17,7 +17,7 @@ use std::{
 
 use redis::aio::MultiplexedConnection;
 use sqlx::{Acquire, PgConnection, PgPool};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{backoff::Reconnect, registry::Lanes, streams::Streams};
@@ -32,6 +32,8 @@ const MAX_WINDOW: i64 = 4096;
 /// Shortest and longest wait before a lane that is full, or has more to give, is looked at again.
 const MIN_REFILL: Duration = Duration::from_millis(5);
 const MAX_REFILL: Duration = Duration::from_millis(160);
+/// A look for ended batches is followed by a break of so many times its length.
+const BATCHES_BREAK: u32 = 20;
 /// Longest sleep: what a lost notification can cost.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,7 @@ pub(super) struct Dispatcher {
     pub stop: CancellationToken,
     lanes: Vec<LaneFlow>,
     refill: Duration,
+    batches_at: Instant,
 }
 
 /// A lane's window: how many unread messages it is filled up to.
@@ -103,7 +106,7 @@ impl Dispatcher {
     pub fn new(pool: PgPool, streams: Streams, lanes: &Lanes, wake: Wake, stop: CancellationToken) -> Self {
         let flow = |name: &String| LaneFlow { name: name.clone(), window: MIN_WINDOW, was_full: false };
         let lanes = lanes.iter().map(|(_, name)| flow(name)).collect();
-        Self { pool, streams, wake, stop, lanes, refill: MIN_REFILL }
+        Self { pool, streams, wake, stop, lanes, refill: MIN_REFILL, batches_at: Instant::now() }
     }
 
     /// Dispatches until told to stop, outliving both servers' absences.
@@ -155,7 +158,7 @@ impl Dispatcher {
             })
             .collect();
         let mut connection = self.pool.acquire().await?;
-        jobs::release_batches(&mut connection).await?;
+        let batches = self.release_batches(&mut connection).await?;
         let (dispatches, next_token) = self.take(&mut connection, rooms.clone()).await?;
         if !dispatches.is_empty()
             && let Err(error) = self.streams.add(redis, &dispatches).await
@@ -164,12 +167,24 @@ impl Dispatcher {
             return Err(error.into());
         }
         if let Some(refill) = self.next_refill(&rooms, &dispatches) {
-            return Ok(refill);
+            return Ok(refill.min(batches));
         }
         let due = jobs::seconds_until_due(&mut connection).await?;
         let shortest = [due, next_token].into_iter().flatten().fold(f64::INFINITY, f64::min);
         let due = Duration::try_from_secs_f64(shortest + 0.001).unwrap_or(MAX_SLEEP);
-        Ok(due.min(MAX_SLEEP))
+        Ok(due.min(batches))
+    }
+
+    /// Looks for batches that ended, and returns when to look again. The larger the batches under way, the rarer: most of
+    /// the time is for dispatching.
+    async fn release_batches(&mut self, connection: &mut PgConnection) -> sqlx::Result<Duration> {
+        let began = Instant::now();
+        if began < self.batches_at {
+            return Ok(self.batches_at - began);
+        }
+        jobs::release_batches(connection).await?;
+        self.batches_at = Instant::now() + began.elapsed() * BATCHES_BREAK;
+        Ok(MAX_SLEEP)
     }
 
     /// Takes due jobs within the rooms and what limits allow; also returns when the next token of an empty bucket comes.

@@ -51,8 +51,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const QUEUE: Queue;
     /// How long one attempt may take.
     const TIMEOUT: Duration;
-    /// Failed attempts after which it is dead; with full jitter to 15 minutes, ten take about an hour.
-    const MAX_ATTEMPTS: i32 = 10;
+    /// Failed attempts after which it is dead: fifteen from a base of a second take 40 minutes on average, and so outlive
+    /// most outages of what a job talks to. This is the only layer that tries again: no client under it does.
+    const MAX_ATTEMPTS: i32 = 15;
     /// Longest wait between two attempts; the ceiling of the jitter doubles with each failure until here.
     const MAX_BACKOFF: Duration = Duration::from_mins(15);
 

@@ -28,6 +28,8 @@ pub enum Act {
     Step,
     /// Works for ever and says how far it has come.
     Endless,
+    /// Begins and leaves off each time it is released.
+    Begin,
     /// Waits for release and fails.
     FailLater,
     /// Waits for release and has nothing to do.
@@ -63,6 +65,10 @@ impl Job for Act {
                 let progress = || Progress { done: 7, total: None, note: "on and on".into() };
                 attempt.with_progress(progress, std::future::pending()).await
             }
+            Self::Begin => loop {
+                hands.wait_for_release().await;
+                drop(attempt.begin().await?);
+            },
             Self::FailLater => {
                 hands.wait_for_release().await;
                 Err(JobError::transient("it may pass"))

@@ -10,8 +10,8 @@ mod operate;
 
 pub use accept::{AcceptError, Accepted, NOTIFY_CHANNEL, NewJob, accept, accept_all, notify_dispatchers};
 pub use attempts::{
-    ClaimedJob, NextStep, Progress, attempts_of_lost_workers, cancelled_on, claim, fail, finish, finish_all, hand_back,
-    record_progress, record_worker_deaths,
+    ClaimedJob, NextStep, Progress, Standing, attempts_of_lost_workers, cancelled_on, claim, fail, finish, finish_all,
+    hand_back, record_progress, record_worker_deaths,
 };
 pub use dispatch::{Dispatch, Room, release_batches, seconds_until_due, take_due, take_unchecked, undo_dispatch};
 pub use operate::{
