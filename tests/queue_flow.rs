@@ -80,6 +80,9 @@ async fn a_worker_runs_no_more_jobs_of_a_lane_at_once_than_it_may() -> Result<()
     let worker = bench.start_worker(at_once(2));
     started(&bench, 2).await?;
     bench.until_count("the next to be at hand", "SELECT count(*) FROM jobs WHERE state = 'running'", 3).await?;
+    // Another lane works on meanwhile: what may start has started.
+    let other = bench.hand_in("1", Does::Work, 0).await?;
+    wait_for(bench.pool(), other).await?;
     for _ in 0..4 {
         bench.release(1);
         bench.started().await?;
@@ -178,7 +181,10 @@ async fn a_dead_workers_jobs_fill_the_limit_until_they_are_rescued_and_no_longer
     bench.started().await?;
     doomed.vanish().await;
     let other = bench.start_worker(settings());
-    bench.release(3);
+    for _ in 0..3 {
+        bench.started().await?;
+        bench.release(1);
+    }
     settled(bench.pool()).await?;
     assert_eq!(bench.count("SELECT count(*) FROM job_attempts WHERE outcome = 'worker_died'").await?, 1);
     assert_eq!(bench.count("SELECT count(*) FROM jobs WHERE kind = 'hold' AND state = 'done'").await?, 3);
