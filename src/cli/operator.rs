@@ -10,8 +10,8 @@ pub struct WithReason {
     /// Why; kept for whoever wonders later.
     #[arg(long)]
     reason: String,
-    /// Who asks.
-    #[arg(long, env = "USER", hide_env_values = true)]
+    /// Who asks; by default the user of the operating system.
+    #[arg(long, env = "USER", default_value = "cli", hide_env_values = true)]
     by: String,
 }
 
@@ -21,8 +21,8 @@ pub struct PerhapsWithReason {
     /// Why; kept for whoever wonders later.
     #[arg(long, default_value = "no reason given", hide_default_value = true)]
     reason: String,
-    /// Who asks.
-    #[arg(long, env = "USER", hide_env_values = true)]
+    /// Who asks; by default the user of the operating system.
+    #[arg(long, env = "USER", default_value = "cli", hide_env_values = true)]
     by: String,
 }
 
