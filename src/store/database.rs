@@ -34,10 +34,10 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
 /// outcomes, leases and heartbeats from being written.
 ///
 /// All its statements find rows by key. Whatever the planner believes of a table that was empty a moment ago, reading it
-/// whole is never right.
+/// whole is never right; where there is no other way, the planner's price for it must not have the statement compiled first.
 pub fn queue_pool(handlers: &PgPool) -> PgPool {
     let by_key =
-        ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"].map(|name| (name, "off"));
+        ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"].map(|name| (name, "off"));
     let options = handlers.connect_options().as_ref().clone().options(by_key);
     handlers.options().clone().max_connections(QUEUE_CONNECTIONS).min_connections(0).connect_lazy_with(options)
 }
