@@ -32,6 +32,7 @@ impl Job for FinishBillRun {
     type Context = Context;
     const KIND: &'static str = "finish_bill_run";
     const EVENT_TYPE: &'static str = "billrunner.bill_run.finish.v1";
+    const IS_AT_THE_DOORS: bool = false;
     const QUEUE: Queue = Queue::Billing;
     const TIMEOUT: Duration = Duration::from_mins(1);
 

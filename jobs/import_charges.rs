@@ -1,9 +1,16 @@
 //! Reads a charge file from the object store into Postgres.
 //!
 //! Idempotent by reseller and sha256: the same file again is a success that changes nothing. A file is accepted whole
-//! or rejected whole; rejection is permanent and names the first twenty problems.
+//! or rejected whole; rejection is permanent and names the first twenty problems. Cancelled, it leaves nothing behind: all
+//! that it stores is one transaction.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
@@ -14,10 +21,13 @@ use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 
 use crate::{
     context::Context,
-    domain::ids::ResellerId,
-    providers::{self, ChargeFileError, check_charge_file, read_charges},
+    domain::{charge_file::CheckedChargeFile, ids::ResellerId},
+    providers::{self, ChargeFileError, check_charge_file_while, read_charges},
     queue::{Attempt, Finished, Job, JobError, Queue},
-    store::charges::{self, NewChargeFile, StoreChargeFileError, StoredChargeFile},
+    store::{
+        charges::{self, NewChargeFile, StoreChargeFileError, StoredChargeFile},
+        jobs::Progress,
+    },
 };
 
 /// Names a charge file that lies in the object store under its sha256.
@@ -71,10 +81,7 @@ impl Job for ImportCharges {
         let profile = providers::find(&self.provider).map_err(JobError::permanent)?;
         let location = charge_file_location(&self.sha256).map_err(JobError::permanent)?;
         let file = self.download(&context, location).await?;
-        let (file, checked) = spawn_blocking(move || check_charge_file(file.path()).map(|checked| (file, checked)))
-            .await
-            .map_err(JobError::transient)?
-            .map_err(charge_file_error)?;
+        let (file, checked) = check(&attempt, file).await?;
         if hex::encode(checked.sha256) != self.sha256 {
             return Err(JobError::permanent(OtherContent(self.sha256, hex::encode(checked.sha256))));
         }
@@ -82,7 +89,11 @@ impl Job for ImportCharges {
         charges::ensure_charges_partitions(&mut connection, &checked).await?;
         drop(connection);
 
-        let rows = read_charges(file.path()).map_err(charge_file_error)?;
+        let stored_rows = Arc::new(AtomicI64::new(0));
+        let counter = stored_rows.clone();
+        let rows = read_charges(file.path()).map_err(charge_file_error)?.inspect(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
         let new = NewChargeFile {
             reseller_id: self.reseller_id,
             provider: profile.id,
@@ -90,7 +101,9 @@ impl Job for ImportCharges {
             checked: &checked,
         };
         let mut effects = attempt.begin().await?;
-        let stored = charges::store_charge_file(effects.connection(), new, rows).await.map_err(store_error)?;
+        let progress = || rows_done(&stored_rows, Some(checked.charge_count), "rows stored");
+        let storing = async { charges::store_charge_file(effects.connection(), new, rows).await.map_err(store_error) };
+        let stored = attempt.with_progress(progress, storing).await?;
         match stored {
             StoredChargeFile::AlreadyKnown(id) => {
                 Ok(attempt.complete_without_effects(format!("charge file {id} is known already")))
@@ -123,6 +136,24 @@ impl ImportCharges {
         writer.flush().await.map_err(JobError::transient)?;
         Ok(local)
     }
+}
+
+/// Checks the file off the async threads. Nobody waiting for it any more, it stops at the next row.
+async fn check(attempt: &Attempt, file: NamedTempFile) -> Result<(NamedTempFile, CheckedChargeFile), JobError> {
+    let checked_rows = Arc::new(AtomicI64::new(0));
+    let counter = Arc::downgrade(&checked_rows);
+    let goes_on = move |count| counter.upgrade().map(|rows| rows.store(count, Ordering::Relaxed)).is_some();
+    let checking = async {
+        spawn_blocking(move || check_charge_file_while(file.path(), goes_on).map(|checked| (file, checked)))
+            .await
+            .map_err(JobError::transient)?
+            .map_err(charge_file_error)
+    };
+    attempt.with_progress(|| rows_done(&checked_rows, None, "rows checked"), checking).await
+}
+
+fn rows_done(rows: &AtomicI64, total: Option<i64>, note: &str) -> Progress {
+    Progress { done: rows.load(Ordering::Relaxed), total, note: note.to_owned() }
 }
 
 fn charge_file_error(error: ChargeFileError) -> JobError {

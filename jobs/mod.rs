@@ -14,9 +14,11 @@
 //! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
+//! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |
 
 mod change_invoice_status;
 mod check_history;
+mod clear_dead_letters;
 mod correct_invoice;
 mod discard_invoice;
 mod findings;
@@ -31,6 +33,7 @@ mod start_bill_run;
 
 pub use change_invoice_status::ChangeInvoiceStatus;
 pub use check_history::CheckHistory;
+pub use clear_dead_letters::{ClearDeadLetters, Decision};
 pub use correct_invoice::CorrectInvoice;
 pub use discard_invoice::DiscardInvoice;
 pub use finish_bill_run::FinishBillRun;
@@ -59,4 +62,39 @@ pub fn registry() -> Registry<Context> {
         .with::<PruneJobs>()
         .with::<ReconcileCharges>()
         .with::<CheckHistory>()
+        .with::<ClearDeadLetters>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::queue::Job;
+
+    /// Returns how long a kind goes on trying on average, from a base of a second.
+    fn patience<J: Job>() -> Duration {
+        (0..J::MAX_ATTEMPTS - 1)
+            .map(|failures| {
+                Duration::from_secs(1).saturating_mul(2_u32.saturating_pow(failures.cast_unsigned().min(20)))
+            })
+            .map(|ceiling| ceiling.min(J::MAX_BACKOFF) / 2)
+            .sum()
+    }
+
+    #[test]
+    fn every_kind_outlives_an_outage_of_what_it_talks_to() {
+        let half_an_hour = Duration::from_mins(30);
+        assert!(patience::<ImportCharges>() > half_an_hour);
+        assert!(patience::<StartBillRun>() > half_an_hour);
+        assert!(patience::<FinishBillRun>() > half_an_hour);
+        assert!(patience::<GenerateInvoice>() > half_an_hour);
+        assert!(patience::<ChangeInvoiceStatus>() > half_an_hour);
+        assert!(patience::<DiscardInvoice>() > half_an_hour);
+        assert!(patience::<CorrectInvoice>() > half_an_hour);
+        assert!(patience::<RenderDocument>() > half_an_hour);
+        assert!(patience::<ClearDeadLetters>() > half_an_hour);
+        let days = patience::<SendNotification>().as_secs_f64() / 86_400.0;
+        assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");
+    }
 }

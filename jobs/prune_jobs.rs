@@ -38,6 +38,7 @@ impl Job for PruneJobs {
     type Context = Context;
     const KIND: &'static str = "prune_jobs";
     const EVENT_TYPE: &'static str = "billrunner.jobs.prune.v1";
+    const IS_AT_THE_DOORS: bool = false;
     const QUEUE: Queue = Queue::Upkeep;
     // Millions of jobs at the first run after a long rest.
     const TIMEOUT: Duration = Duration::from_hours(1);

@@ -7,6 +7,7 @@
 use std::{
     io::{Read, Seek, Write},
     pin::pin,
+    sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
 
@@ -33,7 +34,9 @@ use crate::{
     store::{
         detailed_charges,
         documents::{self as document_rows, NewDocument},
-        invoices, notifications,
+        invoices,
+        jobs::Progress,
+        notifications,
     },
 };
 
@@ -95,7 +98,10 @@ impl Job for RenderDocument {
         let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
         let names = Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref() };
         let model = DocumentModel::with_names(&invoice, &language, names).map_err(JobError::permanent)?;
-        let document = self.render(&context, &invoice, model).await?;
+        let rows = AtomicI64::new(0);
+        let progress = || Progress { done: rows.load(Ordering::Relaxed), total: None, note: "rows written".to_owned() };
+        // Dropped in the middle it leaves nothing: the object store shows a file once it is whole.
+        let document = attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, model, &rows))).await?;
 
         let mut effects = attempt.begin().await?;
         // Before a row refers to it: the other way round this and a status change would wait for each other. And of two
@@ -113,6 +119,7 @@ impl RenderDocument {
         context: &Context,
         invoice: &Invoice,
         model: DocumentModel,
+        rows: &AtomicI64,
     ) -> Result<NewDocument, JobError> {
         let template_hash = documents::template_hash(self.kind);
         let language = invoice.language.to_string();
@@ -125,7 +132,10 @@ impl RenderDocument {
             &format!("v{}-{}-{language}-{short_hash}.{}", self.version, self.kind, self.kind.extension()),
         ]);
         let (sha256, size_bytes) = match self.kind {
-            DocumentKind::DetailedCsv => self.render_detailed(context, invoice, model, &location).await?,
+            DocumentKind::DetailedCsv => {
+                let (file, digest) = self.write_charges(context, invoice, model, rows).await?;
+                (digest, upload(context, file, &location).await?)
+            }
             DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
                 self.render_whole(context, model, &location).await?
             }
@@ -161,15 +171,14 @@ impl RenderDocument {
         Ok((digest, size))
     }
 
-    /// Streams charges from Postgres through the writer into a temporary file, and that file into the store, so that
-    /// memory does not grow with the month.
-    async fn render_detailed(
+    /// Streams charges from Postgres through the writer into a temporary file, so that memory does not grow with the month.
+    async fn write_charges(
         &self,
         context: &Context,
         invoice: &Invoice,
         model: DocumentModel,
-        location: &Path,
-    ) -> Result<([u8; 32], i64), JobError> {
+        rows: &AtomicI64,
+    ) -> Result<(std::fs::File, [u8; 32]), JobError> {
         let mut connection = context.pool.acquire().await?;
         let x_columns = detailed_charges::x_column_names(&mut connection, self.reseller_id, self.invoice_id).await?;
         let (sender, receiver) = mpsc::channel(CHARGES_IN_FLIGHT);
@@ -183,11 +192,10 @@ impl RenderDocument {
             if sender.send(charge.priced(price)).await.is_err() {
                 break;
             }
+            rows.fetch_add(1, Ordering::Relaxed);
         }
         drop(sender);
-        let (file, digest) = writing.await.map_err(JobError::transient)?.map_err(JobError::transient)?;
-        let size = upload(context, file, location).await?;
-        Ok((digest, size))
+        writing.await.map_err(JobError::transient)?.map_err(JobError::transient)
     }
 
     /// Sends the queued mails about this version and those before it, once all they attach exists.

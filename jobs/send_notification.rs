@@ -52,6 +52,9 @@ impl Job for SendNotification {
     const EVENT_TYPE: &'static str = "billrunner.notification.send.v1";
     const QUEUE: Queue = Queue::Mail;
     const TIMEOUT: Duration = Duration::from_mins(5);
+    /// With waits of up to four hours these are almost four days: RFC 5321, section 4.5.4.1, asks for four or five.
+    const MAX_ATTEMPTS: i32 = 60;
+    const MAX_BACKOFF: Duration = Duration::from_hours(4);
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         let mut connection = context.pool.acquire().await?;
@@ -106,6 +109,7 @@ impl SendNotification {
             Err(error @ SendError::Temporary { .. }) => {
                 let mut connection = context.pool.acquire().await?;
                 notifications::change_state(&mut connection, self.id(), ("sending", "queued"), None).await?;
+                // SMTP has no field in which a server could name the time to come back.
                 Err(JobError::transient(error))
             }
         }

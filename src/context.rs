@@ -24,6 +24,9 @@ pub struct Context {
 
 /// Opens the object store in a folder, which is created where it is missing.
 ///
+/// A folder tries nothing again. A store in a cloud would by itself (`object_store::RetryConfig`): set its `max_retries` to
+/// zero, as trying again is the job's affair.
+///
 /// # Errors
 /// When the folder cannot be created or read.
 pub fn open_object_store(folder: &Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {

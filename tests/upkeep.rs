@@ -16,6 +16,7 @@ use crate::support::{
     TestDatabase,
     business::Business,
     desk::Desk,
+    flow::OPERATOR,
     worker::{until, wait_for},
 };
 
@@ -148,7 +149,7 @@ async fn pruning_reports_progress_and_ends_between_two_steps_when_cancelled() ->
     })
     .await?;
     let mut connection = desk.office.pool.acquire().await?;
-    jobs::cancel(&mut connection, id, "ann", "enough").await?.context("it runs")?;
+    jobs::cancel(&mut connection, id, OPERATOR).await?.context("it runs")?;
     until("the worker to hear of it", || async {
         let asked: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM workers WHERE seen_at > (SELECT cancel_requested_at FROM jobs WHERE id = $1)",

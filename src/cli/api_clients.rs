@@ -112,7 +112,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
 
 impl Settings {
     fn check(&self) -> Result<(), Failure> {
-        let known: Vec<&str> = registry().kinds().collect();
+        let known: Vec<&str> = registry().describe().iter().map(|kind| kind.kind).collect();
         if let Some(kind) = self.kinds.iter().find(|kind| !known.contains(&kind.as_str())) {
             return Err(Failure::Usage(format!("unknown kind of job `{kind}`; known: {}", known.join(", "))));
         }

@@ -5,9 +5,11 @@
 
 mod api_clients;
 mod api_keys;
+mod batches;
 mod bench;
 mod bench_http;
 mod config;
+mod dead;
 mod demo;
 mod directory;
 mod enqueue;
@@ -15,7 +17,9 @@ mod exit;
 mod import;
 mod invoices;
 mod jobs;
+mod operator;
 mod output;
+mod queues;
 mod redis_acl;
 mod schedules;
 mod schema;
@@ -72,7 +76,7 @@ enum Command {
     /// List and show invoices.
     #[command(subcommand)]
     Invoices(invoices::Command),
-    /// List, show and retry jobs.
+    /// List, show, cancel and retry jobs.
     #[command(subcommand)]
     Jobs(jobs::Command),
     /// List, make, pause and start schedules.
@@ -86,6 +90,15 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Describe the HTTP door, as an `OpenAPI` document.
     Openapi,
+    /// List, show, cancel and resume batches, such as bill runs.
+    #[command(subcommand)]
+    Batches(batches::Command),
+    /// List, retry and discard dead jobs, one or all that match.
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// List, pause and limit queues.
+    #[command(subcommand)]
+    Queues(queues::Command),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
     /// Measure the queue on this machine, with an empty database.
@@ -143,6 +156,9 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::ApiClients(command) => api_clients::run(command, config, output).await,
         Command::ApiKeys(command) => api_keys::run(command, config, output).await,
         Command::Openapi => Output::new(true).value(&openapi_document(), |_| String::new()),
+        Command::Batches(command) => batches::run(command, config, output).await,
+        Command::Dead(command) => dead::run(command, config, output).await,
+        Command::Queues(command) => queues::run(command, config, output).await,
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
         Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,

@@ -3,7 +3,8 @@
 //! lettre's own `send` cannot tell a mail that was not sent from one whose confirmation was lost, so MAIL, RCPT, DATA and
 //! the content are driven here: nothing before the content can deliver a mail, anything after it may have. Its pool waits
 //! for delayed acknowledgements on every mail, so connections are kept here, with `TCP_NODELAY`. Only implicit TLS
-//! (`smtps://`) cannot have that before lettre's next release.
+//! (`smtps://`) cannot have that before lettre's next release. Nothing is tried again here but a kept connection that was
+//! gone: that is the job's affair.
 
 use std::{
     fmt,

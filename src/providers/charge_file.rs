@@ -52,9 +52,23 @@ impl From<ReadError> for ChargeFileError {
 /// # Errors
 /// [`RejectedFile`] with the first 20 problems and how many more there are.
 pub fn check_charge_file(path: &Path) -> Result<CheckedChargeFile, ChargeFileError> {
+    check_charge_file_while(path, |_| true)
+}
+
+/// Checks a file as [`check_charge_file`] does, and asks after each row, with the number of rows so far, whether to go on.
+///
+/// # Errors
+/// Also when told not to go on.
+pub fn check_charge_file_while(
+    path: &Path,
+    goes_on: impl Fn(i64) -> bool,
+) -> Result<CheckedChargeFile, ChargeFileError> {
     let mut input = HashingReader { file: File::open(path)?, hasher: Sha256::new(), size_bytes: 0 };
     let mut check = Check::default();
-    for row in ChargeReader::new(&mut input)? {
+    for (row, count) in ChargeReader::new(&mut input)?.zip(1..) {
+        if !goes_on(count) {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        }
         match row {
             Ok(row) => check.add(row),
             Err(ReadError::Row(rejected) | ReadError::File(rejected)) => check.refuse(rejected),

@@ -16,7 +16,7 @@ mod rejected_file;
 
 use crate::domain::{document::DocumentKind, invoice::LinesBy};
 
-pub use charge_file::{ChargeFileError, check_charge_file, read_charges};
+pub use charge_file::{ChargeFileError, check_charge_file, check_charge_file_while, read_charges};
 pub use rejected_file::{Problem, RejectedFile};
 
 /// What sets one provider's invoices apart from another's.

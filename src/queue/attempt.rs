@@ -20,7 +20,7 @@ use crate::{
         ids::{JobId, WorkerId},
         invoice_event::Cause,
     },
-    store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress},
+    store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress, Standing},
 };
 
 /// Shortest time between two records of progress.
@@ -124,10 +124,41 @@ impl Attempt {
         }
         let Surroundings { pool, worker_id, .. } = &self.surroundings;
         let attempt = (self.job_id, self.number);
-        if jobs::record_progress(&mut *pool.acquire().await?, *worker_id, attempt, &progress).await? {
-            return Ok(());
+        match jobs::record_progress(&mut *pool.acquire().await?, *worker_id, attempt, &progress).await? {
+            Standing::GoesOn => Ok(()),
+            Standing::IsCancelled => Err(JobError::Cancelled),
+            Standing::Superseded => Err(JobError::Superseded),
         }
-        Err(if self.cancelled.is_cancelled() { JobError::Cancelled } else { JobError::Superseded })
+    }
+
+    /// Does long work, and says once a second how far it has come. When somebody asks for the job's end, or the attempt was
+    /// taken away, the work is dropped where it stands: nothing may be half done then, as with a transaction that is
+    /// rolled back.
+    ///
+    /// # Errors
+    /// Those of the work; [`JobError::Cancelled`] and [`JobError::Superseded`] as [`Attempt::report_progress`].
+    pub async fn with_progress<T>(
+        &self,
+        look: impl Fn() -> Progress + Send,
+        work: impl Future<Output = Result<T, JobError>> + Send,
+    ) -> Result<T, JobError> {
+        tokio::select! {
+            done = work => done,
+            why = self.report_until_told_to_end(look) => Err(why),
+        }
+    }
+
+    async fn report_until_told_to_end(&self, look: impl Fn() -> Progress + Send) -> JobError {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(PROGRESS_EVERY) => {}
+                () = self.cancelled.cancelled() => return JobError::Cancelled,
+            }
+            // Where only the word about the work is lost, the work goes on.
+            if let Err(error @ (JobError::Cancelled | JobError::Superseded)) = self.report_progress(look()).await {
+                return error;
+            }
+        }
     }
 
     fn is_time_for_progress(&self) -> bool {

@@ -31,6 +31,8 @@ const MAX_WINDOW: i64 = 4096;
 /// Shortest and longest wait before a lane that is full, or has more to give, is looked at again.
 const MIN_REFILL: Duration = Duration::from_millis(5);
 const MAX_REFILL: Duration = Duration::from_millis(160);
+/// A look for ended batches is followed by a break of so many times its length.
+const BATCHES_BREAK: u32 = 20;
 /// Longest sleep: what a lost notification can cost.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,7 @@ pub(super) struct Dispatcher {
     pub stop: CancellationToken,
     lanes: Vec<LaneFlow>,
     refill: Duration,
+    batches_at: Instant,
 }
 
 /// A lane's window: how many unread messages it is filled up to.
@@ -110,7 +113,7 @@ impl Dispatcher {
         let flow = |name: &String| LaneFlow { name: name.clone(), window: MIN_WINDOW, was_full: false };
         let lanes = lanes.iter().map(|(_, name)| flow(name)).collect();
         let (pool, wake) = ledger;
-        Self { pool, streams, wake, outages, stop, lanes, refill: MIN_REFILL }
+        Self { pool, streams, wake, outages, stop, lanes, refill: MIN_REFILL, batches_at: Instant::now() }
     }
 
     /// Dispatches until told to stop, outliving both servers' absences.
@@ -164,7 +167,7 @@ impl Dispatcher {
             })
             .collect();
         let mut connection = self.pool.acquire().await?;
-        jobs::release_batches(&mut connection).await?;
+        let batches = self.release_batches(&mut connection).await?;
         let (dispatches, next_token) = self.take(&mut connection, rooms.clone()).await?;
         if !dispatches.is_empty()
             && let Err(error) = self.streams.add(redis, &dispatches).await
@@ -173,12 +176,24 @@ impl Dispatcher {
             return Err(error.into());
         }
         if let Some(refill) = self.next_refill(&rooms, &dispatches) {
-            return Ok(refill);
+            return Ok(refill.min(batches));
         }
         let due = jobs::seconds_until_due(&mut connection).await?;
         let shortest = [due, next_token].into_iter().flatten().fold(f64::INFINITY, f64::min);
         let due = Duration::try_from_secs_f64(shortest + 0.001).unwrap_or(MAX_SLEEP);
-        Ok(due.min(MAX_SLEEP))
+        Ok(due.min(batches))
+    }
+
+    /// Looks for batches that ended, and returns when to look again. The larger the batches under way, the rarer: most of
+    /// the time is for dispatching.
+    async fn release_batches(&mut self, connection: &mut PgConnection) -> sqlx::Result<Duration> {
+        let began = Instant::now();
+        if began < self.batches_at {
+            return Ok(self.batches_at - began);
+        }
+        jobs::release_batches(connection).await?;
+        self.batches_at = Instant::now() + began.elapsed() * BATCHES_BREAK;
+        Ok(MAX_SLEEP)
     }
 
     /// Takes due jobs within the rooms and what limits allow; also returns when the next token of an empty bucket comes.
@@ -190,16 +205,15 @@ impl Dispatcher {
         let has_limits = queue_controls::has_limits(connection).await?;
         self.wake.0.has_limits.store(has_limits, Ordering::Relaxed);
         if !has_limits {
-            return Ok((jobs::take_due(connection, &rooms).await?, None));
+            return Ok((jobs::take_due(connection, &rooms, false).await?, None));
         }
         let mut transaction = connection.begin().await?;
         let allowances = queue_controls::hold_allowances(&mut transaction).await?;
         bind(&mut rooms, &allowances);
-        let dispatches = jobs::take_due(&mut transaction, &rooms).await?;
+        let dispatches = jobs::take_due(&mut transaction, &rooms, true).await?;
         let lanes: Vec<String> = dispatches.iter().map(|dispatch| dispatch.queue.clone()).collect();
-        queue_controls::spend_tokens(&mut transaction, &lanes).await?;
+        let next_token = queue_controls::spend_tokens(&mut transaction, &lanes).await?;
         transaction.commit().await?;
-        let next_token = allowances.iter().filter_map(|allowance| allowance.next_token_seconds).reduce(f64::min);
         Ok((dispatches, next_token))
     }
 
@@ -264,7 +278,7 @@ mod tests {
     fn a_queues_limit_is_shared_by_its_lanes_and_a_lanes_is_its_own() {
         let room = |queue: &str| Room { queue: queue.into(), places: 9, bound: queue.into(), bound_places: None };
         let mut rooms = [room("billing.aws"), room("billing.google"), room("mail")];
-        let allowance = |queue: &str, jobs| Allowance { queue: queue.into(), jobs, next_token_seconds: None };
+        let allowance = |queue: &str, jobs| Allowance { queue: queue.into(), jobs };
         bind(&mut rooms, &[allowance("billing", 3), allowance("billing.aws", 1)]);
         let bound = rooms.map(|room| (room.places, room.bound, room.bound_places));
         let expected = [(1, "billing", Some(3)), (9, "billing", Some(3)), (9, "mail", None)];

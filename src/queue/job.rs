@@ -62,10 +62,13 @@ pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
     const QUEUE: Queue;
     /// How long one attempt may take.
     const TIMEOUT: Duration;
-    /// Failed attempts after which it is dead; with full jitter to 15 minutes, ten take about an hour.
-    const MAX_ATTEMPTS: i32 = 10;
+    /// Failed attempts after which it is dead: fifteen from a base of a second take 40 minutes on average, and so outlive
+    /// most outages of what a job talks to. This is the only layer that tries again: no client under it does.
+    const MAX_ATTEMPTS: i32 = 15;
     /// Longest wait between two attempts; the ceiling of the jitter doubles with each failure until here.
     const MAX_BACKOFF: Duration = LONGEST_BACKOFF;
+    /// Whether other systems may hand it in. What is not stays with schedules, operators and other jobs.
+    const IS_AT_THE_DOORS: bool = true;
     /// The field whose value names the lane inside the queue, such as the provider; `None` is the common lane.
     const LANE_FIELD: Option<&'static str> = None;
 

@@ -21,6 +21,7 @@ type Prepare = fn(&Lanes, Value, RequestId, String, JobOptions) -> Result<NewJob
 pub(super) struct Handler<C> {
     pub kind: &'static str,
     pub event_type: &'static str,
+    is_at_the_doors: bool,
     pub timeout: Duration,
     pub max_backoff: Duration,
     pub run: Run<C>,
@@ -82,6 +83,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
             Handler {
                 kind: J::KIND,
                 event_type: J::EVENT_TYPE,
+                is_at_the_doors: J::IS_AT_THE_DOORS,
                 timeout: J::TIMEOUT,
                 max_backoff: J::MAX_BACKOFF,
                 run: run::<J>,
@@ -97,9 +99,9 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         self.handlers.keys().copied()
     }
 
-    /// Returns what other systems may know of each kind.
+    /// Returns what other systems may know of each kind that they may hand in.
     pub fn describe(&self) -> Vec<JobKind> {
-        self.handlers.values().map(|handler| (handler.describe)(&self.lanes)).collect()
+        self.at_the_doors().map(|handler| (handler.describe)(&self.lanes)).collect()
     }
 
     pub(super) fn find(&self, kind: &str) -> Option<&Handler<C>> {
@@ -107,16 +109,25 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
     }
 
     pub(super) fn find_by_event_type(&self, event_type: &str) -> Option<&Handler<C>> {
-        self.handlers.values().find(|handler| handler.event_type == event_type)
+        self.at_the_doors().find(|handler| handler.event_type == event_type)
     }
 
     pub(super) fn event_types(&self) -> String {
-        self.handlers.values().map(|handler| handler.event_type).collect::<Vec<_>>().join(", ")
+        self.at_the_doors().map(|handler| handler.event_type).collect::<Vec<_>>().join(", ")
+    }
+
+    fn at_the_doors(&self) -> impl Iterator<Item = &Handler<C>> {
+        self.handlers.values().filter(|handler| handler.is_at_the_doors)
     }
 
     /// Returns the longest wait between two attempts, by kind.
     pub(super) fn max_backoffs(&self) -> BTreeMap<&'static str, Duration> {
         self.handlers.values().map(|handler| (handler.kind, handler.max_backoff)).collect()
+    }
+
+    /// Returns the names of all lanes; a queue's common lane has the queue's name.
+    pub fn lane_names(&self) -> impl Iterator<Item = &str> {
+        self.lanes.iter().map(|(_, name)| name.as_str())
     }
 
     pub(super) fn lanes(&self) -> &Lanes {

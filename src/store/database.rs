@@ -21,6 +21,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// Opens a pool whose sessions act as the application's role: least privilege, whoever logs in.
 ///
+/// The pool waits for a server that refuses connections, and repeats no statement: that is for jobs to do.
+///
 /// # Errors
 /// When the URL does not read, Postgres does not answer, or the login may not become `billrunner_app`.
 pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<PgPool> {

@@ -38,16 +38,49 @@ pub struct Hands {
     started: Arc<Semaphore>,
     release: Arc<Semaphore>,
     ran: Arc<Mutex<Vec<JobId>>>,
+    at_once: Arc<Mutex<AtOnce>>,
+}
+
+/// How many handlers wait for release, now and at most so far.
+#[derive(Default)]
+struct AtOnce {
+    now: usize,
+    most: usize,
 }
 
 impl Hands {
     fn new() -> Self {
-        Self { started: Arc::new(Semaphore::new(0)), release: Arc::new(Semaphore::new(0)), ran: Arc::default() }
+        Self {
+            started: Arc::new(Semaphore::new(0)),
+            release: Arc::new(Semaphore::new(0)),
+            ran: Arc::default(),
+            at_once: Arc::default(),
+        }
     }
 
-    async fn wait_for_release(&self) {
+    /// Notes that a job runs.
+    pub fn note(&self, id: JobId) {
+        self.ran.lock().expect("not poisoned").push(id);
+    }
+
+    pub async fn wait_for_release(&self) {
+        {
+            let mut at_once = self.at_once.lock().expect("not poisoned");
+            at_once.now += 1;
+            at_once.most = at_once.most.max(at_once.now);
+        }
+        let _here = Here(&self.at_once);
         self.started.add_permits(1);
         self.release.acquire().await.expect("never closed").forget();
+    }
+}
+
+/// Counts a handler out, also one that is dropped.
+struct Here<'a>(&'a Mutex<AtOnce>);
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        self.0.lock().expect("not poisoned").now -= 1;
     }
 }
 
@@ -90,7 +123,7 @@ impl Job for Task {
     const MAX_ATTEMPTS: i32 = 3;
 
     async fn run(self, hands: Hands, attempt: Attempt) -> Result<Finished, JobError> {
-        hands.ran.lock().expect("not poisoned").push(attempt.job_id());
+        hands.note(attempt.job_id());
         let mut effects = attempt.begin().await?;
         let runs: i64 = sqlx::query_scalar("SELECT count(*) FROM job_attempts WHERE job_id = $1")
             .bind(attempt.job_id())
@@ -167,12 +200,25 @@ impl Bench {
     }
 
     pub async fn on(streams: Streams) -> Result<Self> {
-        Self::in_database(TestDatabase::new().await?, streams).await
+        Self::with(streams, |registry| registry).await
     }
 
     pub async fn in_database(database: TestDatabase, streams: Streams) -> Result<Self> {
+        Self::build(database, streams, |registry| registry).await
+    }
+
+    /// With more kinds of job than those of this module.
+    pub async fn with(streams: Streams, more_kinds: impl FnOnce(Registry<Hands>) -> Registry<Hands>) -> Result<Self> {
+        Self::build(TestDatabase::new().await?, streams, more_kinds).await
+    }
+
+    async fn build(
+        database: TestDatabase,
+        streams: Streams,
+        more_kinds: impl FnOnce(Registry<Hands>) -> Registry<Hands>,
+    ) -> Result<Self> {
         insert_reseller(&database.pool).await?;
-        let registry = Registry::new(["aws", "google"].into_iter()).with::<Task>().with::<Hold>();
+        let registry = more_kinds(Registry::new(["aws", "google"].into_iter()).with::<Task>().with::<Hold>());
         Ok(Self { database, streams, registry: Arc::new(registry), hands: Hands::new() })
     }
 
@@ -205,6 +251,11 @@ impl Bench {
     /// Lets so many holding jobs go on.
     pub fn release(&self, count: usize) {
         self.hands.release.add_permits(count);
+    }
+
+    /// Returns how many holding jobs have run at once, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.hands.at_once.lock().expect("not poisoned").most
     }
 
     /// Returns the tasks in the order in which they ran.

@@ -9,6 +9,7 @@ pub mod customer;
 pub mod desk;
 pub mod draft;
 pub mod fixture;
+pub mod flow;
 pub mod http;
 pub mod import;
 pub mod nodes;

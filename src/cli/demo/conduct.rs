@@ -24,7 +24,8 @@ use crate::{
     store::{
         directory,
         invoice_list::{self, InvoiceFilter, InvoiceSummary},
-        job_list, jobs,
+        job_list::{self, JobFilter},
+        jobs,
     },
 };
 
@@ -215,7 +216,8 @@ impl Conductor<'_> {
     /// Waits until so many jobs of a kind have come through the Redis door.
     async fn accepted(&self, kind: &str, count: usize) -> anyhow::Result<()> {
         loop {
-            let found = job_list::list(&mut *self.stage.pool().acquire().await?, None, Some(kind), MAX_ROWS).await?;
+            let filter = JobFilter { kind: Some(kind.to_owned()), ..JobFilter::default() };
+            let found = job_list::list(&mut *self.stage.pool().acquire().await?, &filter, MAX_ROWS).await?;
             if found.len() >= count {
                 return Ok(());
             }
@@ -240,7 +242,8 @@ impl Conductor<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let dead = job_list::list(&mut *self.stage.pool().acquire().await?, Some("dead"), None, MAX_ROWS).await?;
+        let filter = JobFilter { state: Some("dead".to_owned()), ..JobFilter::default() };
+        let dead = job_list::list(&mut *self.stage.pool().acquire().await?, &filter, MAX_ROWS).await?;
         match dead.iter().find(|job| !job.external_id.starts_with("back-")) {
             Some(job) => bail!("{} {} failed: {}", job.kind, job.id, job.last_error.as_deref().unwrap_or_default()),
             None => Ok(()),

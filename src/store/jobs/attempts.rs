@@ -329,7 +329,18 @@ pub struct Progress {
     pub note: String,
 }
 
-/// Records how far an attempt has come. Returns whether it is still held and nobody asked for its cancellation.
+/// How an attempt stands that says how far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is held.
+    GoesOn,
+    /// It is held, and somebody asked for its end.
+    IsCancelled,
+    /// It was taken away.
+    Superseded,
+}
+
+/// Records how far an attempt has come, and returns how it stands.
 ///
 /// # Errors
 /// When the database fails.
@@ -338,11 +349,11 @@ pub async fn record_progress(
     worker: WorkerId,
     (id, attempt): (JobId, i32),
     progress: &Progress,
-) -> sqlx::Result<bool> {
-    let goes_on = sqlx::query_scalar!(
+) -> sqlx::Result<Standing> {
+    let is_cancelled = sqlx::query_scalar!(
         r#"UPDATE jobs SET progress_done = $4, progress_total = $5, progress_note = $6, progress_at = now()
            WHERE id = $1 AND attempt = $2 AND state IS NOT DISTINCT FROM 'running' AND worker_id = $3
-           RETURNING cancel_requested_at IS NULL AS "goes_on!""#,
+           RETURNING cancel_requested_at IS NOT NULL AS "is_cancelled!""#,
         id.0,
         attempt,
         worker.0,
@@ -352,7 +363,11 @@ pub async fn record_progress(
     )
     .fetch_optional(connection)
     .await?;
-    Ok(goes_on.unwrap_or(false))
+    Ok(match is_cancelled {
+        Some(false) => Standing::GoesOn,
+        Some(true) => Standing::IsCancelled,
+        None => Standing::Superseded,
+    })
 }
 
 /// Returns the jobs a worker runs whose cancellation was asked for.

@@ -1,7 +1,7 @@
 //! From scheduled to dispatched: which jobs go to Redis, in which order, and which of them Redis may have lost.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Acquire, PgConnection};
 
 use super::unzip;
 use crate::domain::ids::JobId;
@@ -31,11 +31,16 @@ pub struct Room {
 }
 
 /// Takes due jobs, those that waited longest or are most urgent first, and raises their attempt. Several callers never
-/// take the same one; lanes that are paused give none.
+/// take the same one; lanes that are paused give none. Nobody gives any where limits were set that the caller does not
+/// hold, see `queue_controls::hold_allowances`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_due(connection: &mut PgConnection, rooms: &[Room]) -> sqlx::Result<Vec<Dispatch>> {
+pub async fn take_due(
+    connection: &mut PgConnection,
+    rooms: &[Room],
+    holds_limits: bool,
+) -> sqlx::Result<Vec<Dispatch>> {
     let queues: Vec<String> = rooms.iter().map(|room| room.queue.clone()).collect();
     let places: Vec<i64> = rooms.iter().map(|room| room.places).collect();
     let bounds: Vec<String> = rooms.iter().map(|room| room.bound.clone()).collect();
@@ -47,6 +52,8 @@ pub async fn take_due(connection: &mut PgConnection, rooms: &[Room]) -> sqlx::Re
              WHERE NOT EXISTS (SELECT FROM queue_controls
                                WHERE queue_controls.queue IN (room.queue, split_part(room.queue, '.', 1))
                                  AND paused_at IS NOT NULL AND (paused_until IS NULL OR paused_until > now()))
+               AND ($5 OR NOT EXISTS (SELECT FROM queue_controls
+                                      WHERE max_running IS NOT NULL OR rate_limit IS NOT NULL))
          ), candidate AS (
              SELECT due.id, row_number() OVER (PARTITION BY bound ORDER BY rank, id) AS place, bound_places
              FROM room CROSS JOIN LATERAL (
@@ -62,6 +69,7 @@ pub async fn take_due(connection: &mut PgConnection, rooms: &[Room]) -> sqlx::Re
         &places,
         &bounds,
         &bound_places as &[Option<i64>],
+        holds_limits,
     )
     .fetch_all(connection)
     .await?;
@@ -103,17 +111,43 @@ pub async fn seconds_until_due(connection: &mut PgConnection) -> sqlx::Result<Op
 
 /// Makes the completion jobs due whose batches have no job left that is not final. Returns how many.
 ///
+/// A batch under way is known by one look at the end of its index, where the jobs that wait longest are: from the front
+/// each look would walk over all that a hundred thousand jobs left behind since the last vacuum.
+///
 /// # Errors
 /// When the database fails.
 pub async fn release_batches(connection: &mut PgConnection) -> sqlx::Result<u64> {
+    let ended = sqlx::query_scalar!(
+        "SELECT id FROM jobs
+         WHERE completes_batch AND state = 'awaiting' AND (
+             SELECT member.state FROM jobs AS member WHERE member.batch_id = jobs.id
+               AND member.state IN ('awaiting', 'scheduled', 'dispatched', 'running')
+             ORDER BY member.batch_id DESC, member.state DESC LIMIT 1) IS NULL
+         LIMIT 100",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if ended.is_empty() {
+        return Ok(0);
+    }
+    // Locked, then looked at once more: a job of the batch that is made due again meanwhile locks the same row first.
+    let mut transaction = connection.begin().await?;
+    let ended = sqlx::query_scalar!(
+        "SELECT id FROM jobs WHERE id = ANY ($1) AND state = 'awaiting' FOR UPDATE SKIP LOCKED",
+        &ended,
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
     let released = sqlx::query!(
         "UPDATE jobs SET state = 'scheduled', run_at = greatest(run_at, now())
-         WHERE completes_batch AND state = 'awaiting' AND NOT EXISTS (
+         WHERE id = ANY ($1) AND NOT EXISTS (
              SELECT FROM jobs AS member WHERE member.batch_id = jobs.id
                AND member.state IN ('awaiting', 'scheduled', 'dispatched', 'running'))",
+        &ended,
     )
-    .execute(connection)
+    .execute(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     Ok(released.rows_affected())
 }
 
