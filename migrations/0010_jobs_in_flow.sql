@@ -33,6 +33,8 @@ ALTER TABLE jobs
 CREATE FUNCTION dispatch_rank(run_at timestamptz, priority smallint) RETURNS float8
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN extract(epoch FROM run_at - to_timestamp(0))::float8 - priority * 30.0;
+REVOKE ALL ON FUNCTION dispatch_rank FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION dispatch_rank TO billrunner_app;
 
 CREATE INDEX jobs_due ON jobs (queue, dispatch_rank(run_at, priority), id) INCLUDE (run_at) WHERE state = 'scheduled';
 CREATE INDEX jobs_next_run ON jobs (run_at) WHERE state = 'scheduled';

@@ -194,7 +194,7 @@ async fn what_is_wrong_is_refused_with_a_status_a_pointer_and_the_way_out() -> R
             wrong(json!({"queue": "billing.azure"})),
             422,
             "/queue",
-            "known: billing, status, documents, mail, billing.aws",
+            "known: billing, status, documents, mail, upkeep, billing.aws",
         ),
         (EVENT, wrong(json!({"traceparent": "\u{0}"})), 422, "/traceparent", "no W3C trace context"),
     ];

@@ -81,10 +81,17 @@ def clear_tables():
         "TRUNCATE billrunner.jobs, billrunner.job_attempts")
 
 
+def find_pgbench():
+    """Debian keeps it beside the server, off the PATH; where it is on the PATH, the server's folder may lack it."""
+    beside = Path(run(ROOT / "bin/postgres-bin").strip()) / "pgbench"
+    found = [str(path) for path in (beside, *Path("/usr/lib/postgresql").glob("*/bin/pgbench")) if path.exists()]
+    return (found or [shutil.which("pgbench")])[0] or sys.exit("pgbench is missing: it comes with Postgres's server")
+
+
 def pgbench(jobs):
     share = jobs // CLIENTS
     fill_tables(jobs)
-    said = run(Path(run(ROOT / "bin/postgres-bin").strip()) / "pgbench", "-n", "-M", "prepared", "-f", HERE / "pgbench.sql",
+    said = run(find_pgbench(), "-n", "-M", "prepared", "-f", HERE / "pgbench.sql",
                "-D", "done=0", "-D", f"share={share}", "-c", CLIENTS, "-j", PROCESSES, "-t", share,
                "-h", POSTGRES_HOST, "-U", "postgres", "postgres")
     completed = int(sql("SELECT count(*) FROM billrunner.job_attempts WHERE outcome = 'done'"))

@@ -1,6 +1,7 @@
 # Pushes jobs in bulk to the Sidekiq servers that run, and prints the seconds from the first push to the last job.
 #
 #     ruby sidekiq_run.rb noop|realistic COUNT PROCESSES
+require "sidekiq/api"
 require_relative "sidekiq_jobs"
 
 scenario, count, processes = ARGV[0], Integer(ARGV[1]), Integer(ARGV[2])

@@ -27,7 +27,11 @@ use crate::{
         Attempt, Finished, Job, JobError, JobOptions, Queue, Registry, RequestId, StoppedWorking, Streams, Worker,
         WorkerSettings,
     },
-    store::{bench, database, jobs},
+    store::{
+        bench, database,
+        job_list::{self, JobFilter},
+        jobs,
+    },
 };
 
 /// Jobs accepted in one statement, and how many tasks do so.
@@ -35,6 +39,10 @@ const ACCEPTED_AT_ONCE: usize = 500;
 const PRODUCERS: usize = 2;
 /// How often the last outcomes are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Jobs of the history that are listed, and that are pruned in one step; half of it is older than the retention.
+const SHOWN: i64 = 50;
+const PRUNED: i64 = 1000;
+const RETENTION_DAYS: i32 = 90;
 /// Connections for those who hand jobs in and look for the end, beside one for each job that runs.
 const CONNECTIONS: u32 = 2;
 
@@ -57,6 +65,9 @@ pub struct Arguments {
     /// How many jobs.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     jobs: u32,
+    /// Finished jobs that the ledger holds already: what years of work do to its tables.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=100_000_000))]
+    history: i64,
     /// How many run at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     concurrency: u32,
@@ -143,8 +154,19 @@ struct Measured {
     concurrency: u32,
     seconds: f64,
     jobs_per_second: f64,
+    history: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     accept_to_start_ms: Option<Percentiles>,
+    #[serde(flatten)]
+    asked: Option<Asked>,
+}
+
+/// How long it takes to ask a long history, and to forget some of it.
+#[derive(Serialize)]
+struct Asked {
+    newest_jobs_ms: f64,
+    dead_jobs_ms: f64,
+    prune_1000_ms: f64,
 }
 
 #[derive(Serialize)]
@@ -162,12 +184,17 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     }
     setup::migrate(url).await?;
     bench::create(url).await?;
+    bench::fill_history(url, arguments.history).await?;
     let course = Course::prepare(config, &arguments).await?;
     let measured = course.run(&arguments).await;
+    let asked = match arguments.history {
+        0 => None,
+        _ => Some(course.ask_history().await?),
+    };
     course.streams.delete_all().await?;
     course.pool.close().await;
     bench::clear(url).await?;
-    let measured = measured?;
+    let measured = Measured { asked, ..measured? };
     output.value(&measured, |_| describe(&measured))
 }
 
@@ -218,10 +245,28 @@ impl Course {
             scenario: arguments.scenario,
             jobs: arguments.jobs,
             concurrency: arguments.concurrency,
+            history: arguments.history,
+            asked: None,
             seconds,
             jobs_per_second: f64::from(arguments.jobs) / seconds,
             accept_to_start_ms: latencies,
         })
+    }
+
+    async fn ask_history(&self) -> anyhow::Result<Asked> {
+        let mut connection = self.pool.acquire().await?;
+        let milliseconds = |begun: Instant| begun.elapsed().as_secs_f64() * 1000.0;
+        let begun = Instant::now();
+        job_list::list(&mut connection, &JobFilter::default(), SHOWN).await?;
+        let newest_jobs_ms = milliseconds(begun);
+        let dead = JobFilter { state: Some("dead".to_owned()), ..JobFilter::default() };
+        let begun = Instant::now();
+        job_list::list(&mut connection, &dead, SHOWN).await?;
+        let dead_jobs_ms = milliseconds(begun);
+        let begun = Instant::now();
+        let pruned = jobs::prune(&mut connection, RETENTION_DAYS, PRUNED).await?;
+        ensure!(pruned == PRUNED, "{pruned} old jobs were pruned instead of {PRUNED}");
+        Ok(Asked { newest_jobs_ms, dead_jobs_ms, prune_1000_ms: milliseconds(begun) })
     }
 
     fn start_worker(&self, stop: &CancellationToken) -> JoinHandle<Result<(), StoppedWorking>> {
@@ -333,10 +378,15 @@ fn describe(measured: &Measured) -> String {
         "{} jobs in {:.2} s with {} at once: {:.0} a second",
         measured.jobs, measured.seconds, measured.concurrency, measured.jobs_per_second
     );
-    match &measured.accept_to_start_ms {
-        Some(ms) => {
-            format!("{rate}\nfrom request to start: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", ms.p50, ms.p99, ms.max)
-        }
-        None => rate,
-    }
+    let latency = measured
+        .accept_to_start_ms
+        .as_ref()
+        .map(|ms| format!("from request to start: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", ms.p50, ms.p99, ms.max));
+    let asked = measured.asked.as_ref().map(|asked| {
+        let Asked { newest_jobs_ms, dead_jobs_ms, prune_1000_ms } = asked;
+        format!(
+            "newest jobs {newest_jobs_ms:.1} ms, dead jobs {dead_jobs_ms:.1} ms, pruning 1,000 {prune_1000_ms:.1} ms"
+        )
+    });
+    [Some(rate), latency, asked].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }

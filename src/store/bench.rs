@@ -5,6 +5,8 @@ use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 
 /// Rows that the realistic job reads from.
 pub const ACCOUNTS: i32 = 1000;
+/// Jobs of the history written in one statement.
+const HISTORY_AT_ONCE: usize = 500_000;
 
 /// Creates the tables. Needs the owner's login.
 ///
@@ -21,6 +23,33 @@ pub async fn create(url: &SecretString) -> sqlx::Result<()> {
         GRANT SELECT, INSERT ON billrunner.bench_entries TO billrunner_app;
         ANALYZE billrunner.bench_accounts";
     run(url, statements).await
+}
+
+/// Fills the ledger with jobs that ended evenly over the last 180 days, one of 100,000 dead. Needs the owner's login.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fill_history(url: &SecretString, count: i64) -> sqlx::Result<()> {
+    let options: PgConnectOptions = url.expose_secret().parse()?;
+    let mut connection = options.options([("search_path", "billrunner,public")]).connect().await?;
+    let jobs = "INSERT INTO jobs (id, kind, queue, payload, payload_hash, source, external_id, state, attempt,
+                    started_attempt, max_attempts, run_at, created_at, started_at, finished_at, worker_id, requested_by)
+                SELECT (lpad(to_hex(n), 12, '0') || '70008000000000000000')::uuid, 'noop', 'status', '{}', sha256('{}'),
+                    'history', gen_random_uuid()::text, CASE WHEN n % 100000 = 0 THEN 'dead' ELSE 'done' END, 1, 1, 10,
+                    ended, ended, ended, ended, '00000000-0000-0000-0000-000000000000', 'bench'
+                FROM generate_series($1, $2) AS n, LATERAL (SELECT now() - (1 - n / $3::float8) * interval '180 days') AS t (ended)";
+    let attempts = "INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome)
+                    SELECT (lpad(to_hex(n), 12, '0') || '70008000000000000000')::uuid, 1,
+                        '00000000-0000-0000-0000-000000000000', now(), now(), 'done' FROM generate_series($1, $2) AS n";
+    for first in (1..=count).step_by(HISTORY_AT_ONCE) {
+        let last = count.min(first + i64::try_from(HISTORY_AT_ONCE).unwrap_or(i64::MAX) - 1);
+        sqlx::query(jobs).bind(first).bind(last).bind(count).execute(&mut connection).await?;
+        sqlx::query(attempts).bind(first).bind(last).execute(&mut connection).await?;
+    }
+    if count > 0 {
+        sqlx::raw_sql("VACUUM ANALYZE jobs, job_attempts").execute(&mut connection).await?;
+    }
+    Ok(())
 }
 
 /// Removes the tables and all jobs. Needs the owner's login; the caller has made sure that the jobs are the benchmark's.
@@ -67,6 +96,7 @@ pub async fn count_done(connection: &mut PgConnection) -> sqlx::Result<Option<i6
     if sqlx::query_scalar(is_left).fetch_one(&mut *connection).await? {
         return Ok(None);
     }
-    let count = "SELECT count(*) FROM job_attempts WHERE outcome = 'done'";
+    let count = "SELECT count(*) FROM jobs JOIN job_attempts ON job_id = id
+                 WHERE source = 'bench' AND outcome = 'done' AND state = 'done'";
     sqlx::query_scalar(count).fetch_one(connection).await.map(Some)
 }

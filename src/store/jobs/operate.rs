@@ -236,7 +236,7 @@ pub async fn prune(connection: &mut PgConnection, age_days: i32, limit: i64) -> 
              DELETE FROM jobs WHERE id = ANY (ARRAY(
                  SELECT id FROM jobs
                  WHERE state IN ('done', 'discarded') AND finished_at < now() - make_interval(days => $1)
-                 ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED))
+                 LIMIT $2 FOR UPDATE SKIP LOCKED))
              RETURNING id
          ), with_attempts AS (
              DELETE FROM job_attempts WHERE job_id IN (SELECT id FROM pruned)
