@@ -58,9 +58,9 @@ pub const VARIABLES: [Variable; 17] = [
     setting(
         "BILLRUNNER_DATABASE_CONNECTIONS",
         "20",
-        "most Postgres connections of one process for jobs and pages; the queue has 12 more",
+        "most Postgres connections of a worker for its jobs; its queue has 12 more",
     ),
-    setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports, bill runs and generations at once, per provider"),
+    setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports and bill runs at once; generations at once per provider"),
     setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),
     setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "2", "documents rendered at once"),
     setting("BILLRUNNER_CONCURRENCY_MAIL", "4", "mails sent at once"),
@@ -76,7 +76,7 @@ pub const VARIABLES: [Variable; 17] = [
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
 ];
 
-/// A worker's heartbeat and its ear for notifications each keep a connection; jobs need the others.
+/// Jobs of several lanes run at once, each with a transaction of its own.
 const MIN_DATABASE_CONNECTIONS: u32 = 4;
 
 /// How log lines look.
@@ -232,7 +232,7 @@ impl Config {
         };
         if config.database_connections < MIN_DATABASE_CONNECTIONS {
             problems.push(format!(
-                "BILLRUNNER_DATABASE_CONNECTIONS must be {MIN_DATABASE_CONNECTIONS} or more: a worker keeps two of them to itself"
+                "BILLRUNNER_DATABASE_CONNECTIONS must be {MIN_DATABASE_CONNECTIONS} or more: jobs of several lanes run at once"
             ));
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }

@@ -5,7 +5,7 @@
 //!
 //! - [`cli`]: the commands, the demo among them.
 //! - [`jobs`]: one file per kind of job; [`context`] is what they work with.
-//! - [`http`]: probes and the page of queues.
+//! - [`http`]: the HTTP door for jobs, their schemas, probes and the page of queues.
 //! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
 //! - [`store`]: all SQL.
 //! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
