@@ -280,6 +280,8 @@ async fn a_job_accepted_while_redis_is_away_runs_when_it_is_back() -> Result<()>
     let before = shop.bench.hand_in("before", Does::Work, 0).await?;
     wait_for(shop.bench.pool(), before).await?;
     redis.kill()?;
+    let ready = shop.client.send("GET", "/readyz", "", b"").await?;
+    assert_eq!(ready.status, 200, "a balancer that asks sends nobody away: {ready:?}");
     let accepted = shop.client.hand_in(&event("1", "work")).await?;
     assert_eq!(accepted.status, 202, "{accepted:?}");
     assert_ne!(shop.client.get(accepted.header("location").context("a location")?).await?.body["state"], "done");

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::support::{
     bench::{Bench, Does, request},
     nodes::Cluster,
-    worker::{Running, settings, settled, until},
+    worker::{Running, settings, settled, until, wait_for},
 };
 
 const TASKS: usize = 300;
@@ -69,6 +69,14 @@ async fn a_clusters_master_killed_in_the_middle_and_back_empty_loses_and_repeats
     cluster.nodes[killed].restart().await?;
     check(&bench, workers).await?;
     bench.streams.ping().await?;
+    let worker = bench.start_worker(settings());
+    let forgetting = bench.hand_in("forget", Does::ForgetRefused, 0).await?;
+    assert_eq!(
+        wait_for(bench.pool(), forgetting).await?.0.state,
+        "done",
+        "retention finds the master of what was refused"
+    );
+    worker.stop().await?;
     bench.streams.delete_all().await?;
     for node in &cluster.nodes {
         assert_eq!(node.ask::<usize>("DBSIZE").await?, 0, "no key is left on any master");

@@ -95,10 +95,11 @@ async fn the_workers_user_suffices_for_the_whole_engine() -> Result<()> {
     let mut redis = RedisWithUsers::start().await?;
     let bench = Bench::on(redis.streams_of(WORKER)?).await?;
     let worker = bench.start_worker(settings());
-    // Follow-ups, retries, a refused request, and what another worker left when it vanished.
+    // Follow-ups, retries, retention, a refused request, and what another worker left when it vanished.
     let follow_up = bench.hand_in("1", Does::FollowUp, 0).await?;
     let retried = bench.hand_in("2", Does::FailTransiently, 2).await?;
-    for id in [follow_up, retried] {
+    let forgetting = bench.hand_in("3", Does::ForgetRefused, 0).await?;
+    for id in [follow_up, retried, forgetting] {
         assert_eq!(wait_for(bench.pool(), id).await?.0.state, "done");
     }
     bench.add_request("ce", b"{").await?;
@@ -110,7 +111,7 @@ async fn the_workers_user_suffices_for_the_whole_engine() -> Result<()> {
     redis::cmd("FLUSHALL").query_async::<()>(&mut redis.admin).await?;
     bench.hand_in_many(100, Does::Work).await?;
     settled(bench.pool()).await?;
-    assert_eq!(bench.count("SELECT count(*) FROM jobs WHERE state = 'done'").await?, 103);
+    assert_eq!(bench.count("SELECT count(*) FROM jobs WHERE state = 'done'").await?, 104);
     worker.stop().await?;
     let refused = redis.refusals().await?;
     assert!(refused.is_empty(), "the workers' user needs more: {refused:?}");

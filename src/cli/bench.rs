@@ -163,6 +163,7 @@ struct Measured {
 
 /// How long it takes to ask a long history, and to forget some of it.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "their unit shows in the JSON")]
 struct Asked {
     newest_jobs_ms: f64,
     dead_jobs_ms: f64,

@@ -11,7 +11,7 @@ use super::{Failure, Output, setup};
 use crate::{
     config::Config,
     domain::ids::JobId,
-    queue::{JobOptions, RequestId},
+    queue::{JobOptions, RequestId, check_keys},
     store::{
         job_list::{self, AttemptRow, JobRow},
         jobs::{self, Accepted, NewJob},
@@ -51,7 +51,10 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     let payload = serde_json::from_str(&arguments.payload)
         .map_err(|error| Failure::Usage(format!("the payload is not JSON: {error}")))?;
-    let request = RequestId::new(&arguments.source, arguments.id.unwrap_or_else(|| JobId::new().to_string()));
+    let id = arguments.id.unwrap_or_else(|| JobId::new().to_string());
+    check_keys(&id, &arguments.source, arguments.dedupe_key.as_deref())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let request = RequestId::new(&arguments.source, id);
     let options = JobOptions {
         run_at: arguments.run_at,
         priority: arguments.priority,

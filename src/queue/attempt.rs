@@ -176,7 +176,8 @@ impl Attempt {
     /// Transient, when Redis does not answer.
     pub async fn forget_refused_requests(&self, before: DateTime<Utc>) -> Result<u64, JobError> {
         let streams = &self.surroundings.streams;
-        let forgotten = async { streams::trim(&mut streams.connect().await?, &streams.rejected_key(), before).await };
+        let key = streams.rejected_key();
+        let forgotten = async { streams::trim(&mut streams.connect_to(&key).await?, &key, before).await };
         forgotten.await.map_err(JobError::transient)
     }
 

@@ -27,6 +27,7 @@ use super::{
     dispatch::Wake,
     in_hand::{Held, InHand},
     outages::Outages,
+    prefetch::{self, Prefetch},
     settle::{SettleLayer, Settled},
     streams::{self, Message, Streams},
 };
@@ -149,16 +150,18 @@ impl Lane {
     pub async fn read(self, jobs: mpsc::Sender<Claimed>, settled: mpsc::UnboundedSender<Settled>) {
         let Some(mut redis) = self.streams.connect_patiently(&self.key, &self.stop).await else { return };
         let mut reconnect = Reconnect::new();
+        let mut prefetch = Prefetch::new(jobs.max_capacity() / prefetch::MOST);
         while !self.stop.is_cancelled() {
-            // Waiting for room before fetching keeps a busy worker from hoarding what another could run; waiting for half
-            // of it, while the other half is worked on, makes few claims of many jobs.
+            // Waiting for room before fetching keeps a busy worker from hoarding what another could run.
+            let kept = prefetch.depth();
             let room = tokio::select! {
-                permits = jobs.reserve_many(jobs.max_capacity().div_ceil(2)) => match permits {
-                    Ok(permits) => { drop(permits); jobs.capacity().max(1) }
+                permits = jobs.reserve_many(jobs.max_capacity() - kept / 2) => match permits {
+                    Ok(permits) => { drop(permits); (kept + jobs.capacity()).saturating_sub(jobs.max_capacity()).max(1) }
                     Err(_) => return,
                 },
                 () = self.stop.cancelled() => return,
             };
+            prefetch.is_half_used(Instant::now());
             let entries = tokio::select! {
                 entries = streams::read(&mut redis, &self.key, &self.consumer, room) => entries,
                 () = self.stop.cancelled() => return,
@@ -166,6 +169,7 @@ impl Lane {
             match entries {
                 Ok(entries) => {
                     reconnect = Reconnect::new();
+                    let count = entries.len();
                     let messages = self.accept_messages(entries, &settled);
                     for claimed in self.claim(messages, &settled).await {
                         let sent = self.stop.run_until_cancelled(jobs.send(claimed)).await;
@@ -173,6 +177,7 @@ impl Lane {
                             return;
                         }
                     }
+                    prefetch.fetched(count, room, Instant::now());
                 }
                 Err(error) => {
                     let seen_at = Instant::now();

@@ -179,18 +179,7 @@ impl Envelope {
             let problem = format!("is `{}`, not `1.0`", shown(&self.specversion));
             return Err(EnvelopeError::attribute("specversion", problem));
         }
-        let keys = [("id", Some(&self.id)), ("source", Some(&self.source)), ("dedupekey", self.dedupekey.as_ref())];
-        for (name, value) in keys {
-            let is_key = |value: &String| {
-                (1..=MAX_KEY_LENGTH).contains(&value.chars().count()) && !value.chars().any(char::is_control)
-            };
-            if !value.is_none_or(is_key) {
-                return Err(EnvelopeError::attribute(name, "must have 1 to 200 characters, none of them control"));
-            }
-        }
-        if self.source.starts_with("billrunner/") {
-            return Err(EnvelopeError::attribute("source", "`billrunner/…` is reserved for follow-up jobs"));
-        }
+        check_keys(&self.id, &self.source, self.dedupekey.as_deref())?;
         if let Some(priority) = self.priority.filter(|priority| !(-100..=100).contains(priority)) {
             return Err(EnvelopeError::attribute("priority", format!("is {priority}; it goes from -100 to 100")));
         }
@@ -211,6 +200,24 @@ impl Envelope {
             None => Ok(()),
         }
     }
+}
+
+/// Checks what a sender calls itself, its request and its dedupe key.
+///
+/// # Errors
+/// [`EnvelopeError::Attribute`], in words for the sender.
+pub fn check_keys(id: &str, source: &str, dedupe_key: Option<&str>) -> Result<(), EnvelopeError> {
+    let is_key =
+        |value: &str| (1..=MAX_KEY_LENGTH).contains(&value.chars().count()) && !value.chars().any(char::is_control);
+    for (name, value) in [("id", Some(id)), ("source", Some(source)), ("dedupekey", dedupe_key)] {
+        if !value.is_none_or(is_key) {
+            return Err(EnvelopeError::attribute(name, "must have 1 to 200 characters, none of them control"));
+        }
+    }
+    if source.starts_with("billrunner/") {
+        return Err(EnvelopeError::attribute("source", "`billrunner/…` is reserved for follow-up jobs"));
+    }
+    Ok(())
 }
 
 /// Reads an envelope into the row that the ledger accepts, whatever the handlers of its kinds work with.

@@ -25,6 +25,7 @@ mod job;
 mod notices;
 mod outages;
 mod payload_hash;
+mod prefetch;
 mod reconcile;
 pub mod redis_acl;
 mod registry;
@@ -38,7 +39,7 @@ mod worker;
 
 pub use admission::admit;
 pub use attempt::{Attempt, Effects, Finished};
-pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, ReadEnvelope, Refusal};
+pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, ReadEnvelope, Refusal, check_keys};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use registry::Registry;
 pub use schedules::{ScheduleError, next_tick};

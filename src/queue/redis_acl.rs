@@ -6,7 +6,7 @@
 
 /// Every command that `streams` sends in a worker.
 const WORKER_COMMANDS: &str = "+ping +multi +exec +xadd +xack +xclaim +xdel +xlen +xpending +xrange +xreadgroup \
-                               +xgroup|create +xgroup|delconsumer +xinfo|consumers";
+                               +xgroup|create +xgroup|delconsumer +xinfo|consumers +xtrim +cluster|nodes";
 
 /// Returns the rules of a user who adds requests at the Redis door and cannot read, delete or touch another key.
 pub fn producer_rules(prefix: &str) -> String {

@@ -167,14 +167,11 @@ impl Streams {
     /// # Errors
     /// When the server does not answer.
     pub async fn first_rejection(&self) -> RedisResult<Option<String>> {
-        let reply: StreamRangeReply = redis::cmd("XRANGE")
-            .arg(self.rejected_key())
-            .arg("-")
-            .arg("+")
-            .arg("COUNT")
-            .arg(1)
-            .query_async(&mut self.connect().await?)
-            .await?;
+        let key = self.rejected_key();
+        let mut connection = self.connect_to(&key).await?;
+        let mut command = redis::cmd("XRANGE");
+        command.arg(key).arg("-").arg("+").arg("COUNT").arg(1);
+        let reply: StreamRangeReply = command.query_async(&mut connection).await?;
         Ok(reply.ids.first().and_then(|entry| entry.get("reason")))
     }
 

@@ -22,7 +22,7 @@ use super::{
     job::{JobError, Queue},
     notices,
     outages::Outages,
-    reconcile,
+    prefetch, reconcile,
     registry::Registry,
     schedules::Ticking,
     settle::SettleLayer,
@@ -176,7 +176,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             let lane = self.lane(name);
             let (settled, settled_receiver) = mpsc::unbounded_channel();
             let concurrency = (self.worker.settings.concurrency)(*queue).max(1);
-            let (jobs, jobs_receiver) = mpsc::channel(concurrency);
+            let (jobs, jobs_receiver) = mpsc::channel(concurrency * prefetch::MOST);
             self.spawn_loop(lane.clone().read(jobs, settled.clone()));
             self.spawn_loop(lane.clone().keep());
             ackers.spawn(lane.clone().acknowledge(settled_receiver));

@@ -14,6 +14,7 @@ use billrunner::{
     },
     store::jobs::{self, AcceptError, Accepted},
 };
+use chrono::DateTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -100,6 +101,7 @@ pub struct Task {
 pub enum Does {
     Work,
     Nothing,
+    ForgetRefused,
     FailTransiently,
     FailPermanently,
     Panic,
@@ -131,6 +133,10 @@ impl Job for Task {
             .await?;
         let is_done_failing = runs >= i64::from(self.times);
         match self.does {
+            Does::ForgetRefused => {
+                let count = attempt.forget_refused_requests(DateTime::UNIX_EPOCH).await?;
+                return Ok(attempt.complete_without_effects(format!("{count} forgotten")));
+            }
             Does::Nothing => return Ok(attempt.complete_without_effects("nothing to do")),
             Does::FailTransiently if !is_done_failing => return Err(JobError::transient("it may pass")),
             Does::FailPermanently => return Err(JobError::permanent("it never will")),
