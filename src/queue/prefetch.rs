@@ -17,12 +17,14 @@ pub(super) struct Prefetch {
     concurrency: usize,
     depth: usize,
     filled_at: Option<Instant>,
+    /// How many halves in a row went in no time. The first may have gone to handlers that were idle.
+    quick_halves: usize,
 }
 
 impl Prefetch {
     /// Starts with as many jobs as run at once.
     pub fn new(concurrency: usize) -> Self {
-        Self { concurrency, depth: concurrency, filled_at: None }
+        Self { concurrency, depth: concurrency, filled_at: None, quick_halves: 0 }
     }
 
     /// Returns how many jobs are kept at hand.
@@ -34,15 +36,21 @@ impl Prefetch {
     pub fn fetched(&mut self, count: usize, room: usize, now: Instant) {
         self.filled_at = (count >= room).then_some(now);
         if count < room {
-            self.depth = self.concurrency;
+            (self.depth, self.quick_halves) = (self.concurrency, 0);
         }
     }
 
     /// Says that half of what was at hand has gone to handlers, and sets the depth by how soon that was.
     pub fn is_half_used(&mut self, now: Instant) {
         let Some(filled_at) = self.filled_at.take() else { return };
-        let is_quick = now.duration_since(filled_at) < QUICK;
-        self.depth = if is_quick { (self.depth * 2).min(self.concurrency * MOST) } else { self.concurrency };
+        if now.duration_since(filled_at) >= QUICK {
+            (self.depth, self.quick_halves) = (self.concurrency, 0);
+            return;
+        }
+        self.quick_halves += 1;
+        if self.quick_halves > 1 {
+            self.depth = (self.depth * 2).min(self.concurrency * MOST);
+        }
     }
 }
 
@@ -56,7 +64,7 @@ mod tests {
         let mut prefetch = Prefetch::new(16);
         prefetch.is_half_used(start + soon);
         assert_eq!(prefetch.depth(), 16, "nothing is known yet");
-        for expected in [32, 64, 64] {
+        for expected in [16, 32, 64, 64] {
             prefetch.fetched(16, 16, start);
             prefetch.is_half_used(start + soon);
             assert_eq!(prefetch.depth(), expected);
@@ -70,9 +78,11 @@ mod tests {
     fn a_lane_without_a_backlog_keeps_little_at_hand() {
         let now = Instant::now();
         let mut prefetch = Prefetch::new(2);
-        prefetch.fetched(2, 2, now);
-        prefetch.is_half_used(now);
-        assert_eq!(prefetch.depth(), 4);
+        for expected in [2, 4] {
+            prefetch.fetched(2, 2, now);
+            prefetch.is_half_used(now);
+            assert_eq!(prefetch.depth(), expected);
+        }
         prefetch.fetched(1, 4, now);
         prefetch.is_half_used(now);
         assert_eq!(prefetch.depth(), 2);
