@@ -1,7 +1,10 @@
 //! The tables of `billrunner bench`: what its realistic job reads and writes. They exist only while it runs.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use tracing::log::LevelFilter;
 
 /// Rows that the realistic job reads from.
 pub const ACCOUNTS: i32 = 1000;
@@ -31,7 +34,9 @@ pub async fn create(url: &SecretString) -> sqlx::Result<()> {
 /// When the database fails.
 pub async fn fill_history(url: &SecretString, count: i64) -> sqlx::Result<()> {
     let options: PgConnectOptions = url.expose_secret().parse()?;
-    let mut connection = options.options([("search_path", "billrunner,public")]).connect().await?;
+    let options = options.options([("search_path", "billrunner,public")]);
+    // Half a million rows are slow, and nobody wonders.
+    let mut connection = options.log_slow_statements(LevelFilter::Off, Duration::ZERO).connect().await?;
     let jobs = "INSERT INTO jobs (id, kind, queue, payload, payload_hash, source, external_id, state, attempt,
                     started_attempt, max_attempts, run_at, created_at, started_at, finished_at, worker_id, requested_by)
                 SELECT (lpad(to_hex(n), 12, '0') || '70008000000000000000')::uuid, 'noop', 'status', '{}', sha256('{}'),
