@@ -344,8 +344,10 @@ async fn heartbeat(pool: PgPool, id: WorkerId, name: String, in_hand: InHand, dr
                 workers::record_heartbeat(&mut connection, id, &name).await?;
                 // A cancellation whose notice was lost is heard of here.
                 in_hand.cancel(&jobs::cancelled_on(&mut connection, id).await?);
-                let count = jobs::hand_back_forgotten(&mut connection, id, &in_hand.jobs(), FORGOTTEN_SECS).await?;
-                if count > 0 {
+                // Only looked at: a lock on what it would write must not make a worker seem dead.
+                let forgotten = jobs::forgotten_on(&mut connection, id, &in_hand.jobs(), FORGOTTEN_SECS).await?;
+                if !forgotten.is_empty() {
+                    let count = jobs::hand_back_forgotten(&mut connection, id, &forgotten, FORGOTTEN_SECS).await?;
                     tracing::warn!(count, "jobs that this worker claimed without hearing so run again");
                 }
                 reconnect = Reconnect::new();

@@ -287,30 +287,53 @@ pub async fn hand_back(connection: &mut PgConnection, worker: WorkerId) -> sqlx:
     .map(drop)
 }
 
-/// Gives back what the ledger says this worker runs and the worker knows nothing of: Postgres hung up before it could say
-/// that the claim was committed, or took the outcome back with it when it crashed. Returns how many.
+/// Returns the jobs that the ledger says this worker runs and that it has not in hand: Postgres hung up before it could say
+/// that the claim was committed, or took the outcome back with it when it crashed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forgotten_on(
+    connection: &mut PgConnection,
+    worker: WorkerId,
+    in_hand: &[JobId],
+    age_seconds: f64,
+) -> sqlx::Result<Vec<JobId>> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: JobId" FROM jobs
+           WHERE worker_id = $1 AND state = 'running' AND checked_at < now() - make_interval(secs => $3)
+             AND id <> ALL ($2) LIMIT 1000"#,
+        worker.0,
+        &in_hand.iter().map(|id| id.0).collect::<Vec<_>>(),
+        age_seconds,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Gives such jobs back, those that were not claimed anew meanwhile: they are due again, and nothing has failed. Returns
+/// how many.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn hand_back_forgotten(
     connection: &mut PgConnection,
     worker: WorkerId,
-    in_hand: &[JobId],
+    forgotten: &[JobId],
     age_seconds: f64,
 ) -> sqlx::Result<u64> {
     let returned = sqlx::query!(
         "WITH returned AS (
-             UPDATE jobs SET state = (CASE WHEN cancel_requested_at IS NULL THEN 'scheduled' ELSE 'discarded' END),
+             UPDATE jobs SET state = CASE WHEN cancel_requested_at IS NULL THEN 'scheduled' ELSE 'discarded' END,
                  finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END, worker_id = NULL
-             WHERE worker_id = $1 AND state = 'running' AND checked_at < now() - make_interval(secs => $3)
-               AND id <> ALL ($2)
+             WHERE worker_id = $1 AND state = 'running' AND id = ANY ($2)
+               AND checked_at < now() - make_interval(secs => $3)
              RETURNING id, attempt, started_at
          )
          INSERT INTO job_attempts (job_id, attempt, worker_id, started_at, finished_at, outcome, message)
          SELECT id, attempt, $1, started_at, clock_timestamp(), 'handed_back', 'its worker had forgotten it' FROM returned
          ON CONFLICT (job_id, attempt) DO NOTHING",
         worker.0,
-        &in_hand.iter().map(|id| id.0).collect::<Vec<_>>(),
+        &forgotten.iter().map(|id| id.0).collect::<Vec<_>>(),
         age_seconds,
     )
     .execute(connection)

@@ -11,7 +11,7 @@ mod operate;
 pub use accept::{AcceptError, Accepted, NOTIFY_CHANNEL, NewJob, accept, accept_all, notify_dispatchers};
 pub use attempts::{
     ClaimedJob, NextStep, Progress, Standing, attempts_of_lost_workers, cancelled_on, claim, fail, finish, finish_all,
-    hand_back, hand_back_forgotten, record_progress, record_worker_deaths,
+    forgotten_on, hand_back, hand_back_forgotten, record_progress, record_worker_deaths,
 };
 pub use dispatch::{
     Dispatch, Room, instant_before, release_batches, seconds_until_due, take_due, take_unchecked, undo_dispatch,
