@@ -40,6 +40,7 @@ CREATE INDEX jobs_due ON jobs (queue, dispatch_rank(run_at, priority), id) INCLU
 CREATE INDEX jobs_next_run ON jobs (run_at) WHERE state = 'scheduled';
 CREATE INDEX jobs_under_way ON jobs (queue, checked_at) WHERE state IN ('dispatched', 'running');
 CREATE INDEX jobs_finished ON jobs (state, finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_batches ON jobs (state) WHERE completes_batch;
 CREATE INDEX jobs_batch ON jobs (batch_id, state) WHERE batch_id IS NOT NULL;
 CREATE UNIQUE INDEX jobs_dedupe ON jobs (kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND finished_at IS NULL;
