@@ -308,8 +308,8 @@ async fn what_would_only_make_dead_letters_is_not_saved() -> Result<()> {
     let huge = json!({ "does": "nothing", "note": "x".repeat(1_000_000) });
     let cases = [
         (with(json!({ "does": "$tomorrow" })), "unknown variable `$tomorrow` in the payload; known: $previous_month"),
-        (with(json!({ "does": "sing" })), "the payload of task is not valid: unknown variant `sing`"),
-        (with(json!({ "does": "work", "else": 1 })), "the payload of task is not valid: unknown field `else`"),
+        (with(json!({ "does": "sing" })), "the payload of task is not valid at /does: unknown variant `sing`"),
+        (with(json!({ "does": "work", "else": 1 })), "the payload of task is not valid at /else: unknown field `else`"),
         (with(json!({ "does": "work", "note": "\u{0}" })), "the ledger does not take a value of it"),
         (with(huge), "bytes; at most 65536 are taken"),
         (with(json!([])), "the payload of task is not valid"),

@@ -47,7 +47,7 @@ impl Lanes {
 
 /// Says why a request's payload is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("the payload of {kind} is not valid: {source}")]
+#[error("the payload of {kind} is not valid{}: {source}", if pointer.is_empty() { String::new() } else { format!(" at {pointer}") })]
 pub struct InvalidPayload {
     kind: &'static str,
     pointer: String,
