@@ -5,7 +5,7 @@ use billrunner::queue::JobOptions;
 use chrono::DateTime;
 
 use crate::support::{
-    bench::{Bench, Does, Entries, GROUP, request, task},
+    bench::{Bench, Does, Entries, GROUP, Hold, request, task},
     postgres::TestPostgres,
     redis::TestRedis,
     worker::{Running, settings, settled, until, wait_for},
@@ -146,5 +146,29 @@ async fn a_job_that_its_worker_claimed_without_hearing_so_runs_again() -> Result
     bench.release(1);
     let (_, attempts) = wait_for(bench.pool(), id).await?;
     assert_eq!(attempts.len(), 1, "what is in hand is not forgotten");
+    worker.stop().await
+}
+
+#[tokio::test]
+async fn a_claim_that_a_crash_of_postgres_took_back_is_made_again_once_its_handler_has_ended() -> Result<()> {
+    let bench = Bench::new().await?;
+    let worker = bench.start_worker(settings());
+    let idle = Hold { lane: "google".to_owned(), is_idle: true };
+    let ids = [bench.hand_in_hold("1", "aws").await?, bench.accept_with("2", &idle, JobOptions::default()).await?.id()];
+    for _ in ids {
+        bench.started().await?;
+    }
+    // As before the claim, and nothing that reconciliation would look for.
+    let taken_back = "UPDATE jobs SET state = 'dispatched', started_attempt = 0, started_at = NULL, worker_id = NULL,
+                                      checked_at = 'infinity' WHERE id = ANY ($1)";
+    sqlx::query(taken_back).bind(ids.as_slice()).execute(bench.pool()).await?;
+    bench.release(4);
+    for id in ids {
+        let (job, attempts) = wait_for(bench.pool(), id).await?;
+        let outcomes: Vec<&str> = attempts.iter().filter_map(|attempt| attempt.outcome.as_deref()).collect();
+        assert_eq!((job.state.as_str(), job.attempt, outcomes.as_slice()), ("done", 1, ["done"].as_slice()));
+    }
+    settled(bench.pool()).await?;
+    assert_eq!(bench.count(EFFECTS).await?, 2, "one of the job with effects, one of the job it enqueued");
     worker.stop().await
 }

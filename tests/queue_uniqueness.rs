@@ -34,7 +34,7 @@ async fn a_second_job_is_folded_into_the_open_one_with_its_key() -> Result<()> {
     assert!(matches!(first, Accepted::New(_)));
     assert_eq!(accept(&bench, "2", "august").await?, Accepted::Folded(first.id()));
     assert!(matches!(accept(&bench, "3", "september").await?, Accepted::New(_)), "another key");
-    let other_kind = bench.accept_with("4", &Hold { lane: "aws".into() }, key("august")).await?;
+    let other_kind = bench.accept_with("4", &Hold { lane: "aws".into(), is_idle: false }, key("august")).await?;
     assert!(matches!(other_kind, Accepted::New(_)), "another kind");
     assert_eq!(bench.count("SELECT count(*) FROM jobs").await?, 3);
     Ok(())
@@ -44,7 +44,7 @@ async fn a_second_job_is_folded_into_the_open_one_with_its_key() -> Result<()> {
 async fn a_running_job_holds_its_key_and_one_that_ended_does_not() -> Result<()> {
     let bench = Bench::new().await?;
     let worker = bench.start_worker(settings());
-    let hold = || Hold { lane: "aws".into() };
+    let hold = || Hold { lane: "aws".into(), is_idle: false };
     let first = bench.accept_with("1", &hold(), key("august")).await?;
     bench.started().await?;
     assert_eq!(bench.accept_with("2", &hold(), key("august")).await?, Accepted::Folded(first.id()));

@@ -28,7 +28,7 @@ use super::{
     in_hand::{Held, InHand},
     outages::Outages,
     prefetch::{self, Prefetch},
-    settle::{SettleLayer, Settled},
+    settle::{SettleLayer, Settled, Verdict},
     streams::{self, Message, Streams},
 };
 use crate::{
@@ -367,7 +367,7 @@ impl Lane {
         let Some(mut redis) = self.streams.connect_patiently(&self.key, &self.drained).await else { return };
         let mut batch = Vec::with_capacity(ACK_BATCH);
         while settled.recv_many(&mut batch, ACK_BATCH).await > 0 {
-            self.finish(batch.iter().filter_map(|settled| settled.finished.clone()).collect()).await;
+            let superseded = self.record(&batch).await;
             if batch.iter().any(|settled| settled.is_in_batch) {
                 self.wake.now();
             } else {
@@ -375,7 +375,7 @@ impl Lane {
             }
             let entry_ids: Vec<String> = batch.drain(..).map(|settled| settled.entry_id).collect();
             let mut reconnect = Reconnect::new();
-            while let Err(error) = streams::remove(&mut redis, &self.key, &entry_ids).await {
+            while let Err(error) = self.replace(&mut redis, &entry_ids, &superseded).await {
                 if reconnect.is_first() {
                     tracing::warn!(lane = self.name, %error, "settled jobs wait to be removed from redis");
                 }
@@ -387,9 +387,33 @@ impl Lane {
         }
     }
 
-    async fn finish(&self, finished: Vec<(JobId, i32, String)>) {
+    /// Removes entries, and sends copies of those whose attempt was not this worker's: whoever fetches one asks the ledger
+    /// again, which gives the job to them if it is nobody's and refuses it otherwise.
+    async fn replace(
+        &self,
+        redis: &mut MultiplexedConnection,
+        entry_ids: &[String],
+        superseded: &[(JobId, i32)],
+    ) -> redis::RedisResult<()> {
+        if !superseded.is_empty() {
+            let copies = superseded.iter().map(|(job, attempt)| (self.key.as_str(), *job, *attempt));
+            streams::add(redis, copies).await?;
+        }
+        streams::remove(redis, &self.key, entry_ids).await
+    }
+
+    /// Writes that attempts are done. Returns those that may not be this worker's any more.
+    async fn record(&self, settled: &[Settled]) -> Vec<(JobId, i32)> {
+        let (mut finished, mut superseded) = (Vec::new(), Vec::new());
+        for settled in settled {
+            match &settled.verdict {
+                Verdict::Recorded => {}
+                Verdict::Done(job, attempt, message) => finished.push((*job, *attempt, message.clone())),
+                Verdict::Superseded(job, attempt) => superseded.push((*job, *attempt)),
+            }
+        }
         if finished.is_empty() {
-            return;
+            return superseded;
         }
         let mut reconnect = Reconnect::new();
         loop {
@@ -398,7 +422,12 @@ impl Lane {
                 jobs::finish_all(&mut connection, self.worker_id, &finished).await
             };
             match written.await {
-                Ok(_) => return,
+                Ok(count) if usize::try_from(count).is_ok_and(|count| count == finished.len()) => break,
+                // Which of them is not asked: a copy of one that is recorded is refused like any other.
+                Ok(_) => {
+                    superseded.extend(finished.iter().map(|(job, attempt, _)| (*job, *attempt)));
+                    break;
+                }
                 Err(error) if reconnect.is_first() => {
                     tracing::warn!(lane = self.name, %error, "outcomes wait to be recorded");
                 }
@@ -406,6 +435,7 @@ impl Lane {
             }
             reconnect.pause().await;
         }
+        superseded
     }
 }
 

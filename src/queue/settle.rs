@@ -32,19 +32,29 @@ use crate::{
 /// Longest wait that another side may impose on us.
 const LONGEST_NAMED: Duration = Duration::from_hours(24);
 
-/// An attempt that is over: its entry can go, once its outcome is written where that is still to do.
+/// An attempt that is over: its entry can go, once what its verdict asks for is done.
 pub(super) struct Settled {
     pub entry_id: String,
-    pub finished: Option<(JobId, i32, String)>,
+    pub verdict: Verdict,
     pub is_in_batch: bool,
     /// In hand until the outcome is written.
     pub _held: Option<Arc<Held>>,
 }
 
+/// What the ledger knows of an attempt that is over.
+pub(super) enum Verdict {
+    /// All there is to know.
+    Recorded,
+    /// Not yet that it is done, and what it did.
+    Done(JobId, i32, String),
+    /// That it is not this worker's. Where a crash of the database took the claim back, it is nobody's.
+    Superseded(JobId, i32),
+}
+
 impl Settled {
     /// An entry that can go and says nothing about a job.
     pub fn without_outcome(entry_id: String) -> Self {
-        Self { entry_id, finished: None, is_in_batch: false, _held: None }
+        Self { entry_id, verdict: Verdict::Recorded, is_in_batch: false, _held: None }
     }
 }
 
@@ -101,24 +111,21 @@ where
         let layer = self.layer.clone();
         async move {
             let outcome = outcome.await.map_err(|error| to_job_error(error.into()));
-            let finished = match outcome {
+            let verdict = match outcome {
                 Ok(Finished(Completion::Committed)) => {
                     tracing::info!("done");
-                    None
+                    Verdict::Recorded
                 }
                 Ok(Finished(Completion::Pending(message))) => {
                     tracing::info!(message, "done without effects");
-                    Some((claimed.job.id, claimed.job.attempt, message))
+                    Verdict::Done(claimed.job.id, claimed.job.attempt, message)
                 }
-                Err(error) => {
-                    layer.record_failure(&claimed, &error).await;
-                    None
-                }
+                Err(error) => layer.record_failure(&claimed, &error).await,
             };
             // The receiver outlives every handler, so this fails only while the process is being torn down.
             let is_in_batch = claimed.job.batch_id.is_some();
             let Claimed { entry_id, held, .. } = claimed;
-            let _ = layer.settled.send(Settled { entry_id, finished, is_in_batch, _held: Some(held) });
+            let _ = layer.settled.send(Settled { entry_id, verdict, is_in_batch, _held: Some(held) });
             Ok(())
         }
         .instrument(span)
@@ -127,11 +134,13 @@ where
 }
 
 impl SettleLayer {
-    async fn record_failure(&self, claimed: &Claimed, error: &JobError) {
+    async fn record_failure(&self, claimed: &Claimed, error: &JobError) -> Verdict {
+        let attempt = (claimed.job.id, claimed.job.attempt);
+        let superseded = Verdict::Superseded(attempt.0, attempt.1);
         let message = error.full_message();
         let Some(next) = self.next_step(claimed, error) else {
-            tracing::warn!("superseded: another worker holds the job now");
-            return;
+            tracing::warn!("superseded: this worker does not hold the job any more");
+            return superseded;
         };
         // A permanent error quotes what was wrong, which may be an amount or an address: the ledger keeps it, the log does not.
         let logged =
@@ -143,24 +152,24 @@ impl SettleLayer {
             NextStep::Cancel => tracing::info!("cancelled"),
         }
         let mut reconnect = Reconnect::new();
-        loop {
+        let is_recorded = loop {
             let written = async {
                 let mut connection = self.pool.acquire().await?;
-                let attempt = (claimed.job.id, claimed.job.attempt);
                 jobs::fail(&mut connection, self.worker_id, attempt, next, &message).await
             };
             match written.await {
-                Ok(true) => break,
-                Ok(false) => {
-                    tracing::warn!("superseded: the failure is not counted");
-                    break;
-                }
+                Ok(is_recorded) => break is_recorded,
                 Err(error) if reconnect.is_first() => tracing::warn!(%error, "the failure waits to be recorded"),
                 Err(_) => {}
             }
             reconnect.pause().await;
-        }
+        };
         self.wake.now();
+        if !is_recorded {
+            tracing::warn!("superseded: the failure is not counted");
+            return superseded;
+        }
+        Verdict::Recorded
     }
 
     fn next_step(&self, claimed: &Claimed, error: &JobError) -> Option<NextStep> {

@@ -163,6 +163,9 @@ impl Job for Task {
 #[serde(deny_unknown_fields)]
 pub struct Hold {
     pub lane: String,
+    /// It leaves nothing behind.
+    #[serde(default)]
+    pub is_idle: bool,
 }
 
 impl Job for Hold {
@@ -175,6 +178,10 @@ impl Job for Hold {
     const LANE_FIELD: Option<&'static str> = Some("lane");
 
     async fn run(self, hands: Hands, attempt: Attempt) -> Result<Finished, JobError> {
+        if self.is_idle {
+            hands.wait_for_release().await;
+            return Ok(attempt.complete_without_effects("released"));
+        }
         let mut effects = attempt.begin().await?;
         insert_effect(effects.connection(), attempt.job_id()).await?;
         effects.enqueue(&task(Does::Work, 0), attempt.job_id()).await?;
@@ -305,7 +312,7 @@ impl Bench {
     }
 
     pub async fn hand_in_hold(&self, id: &str, lane: &str) -> Result<JobId> {
-        Ok(self.accept_with(id, &Hold { lane: lane.to_owned() }, JobOptions::default()).await?.id())
+        Ok(self.accept_with(id, &Hold { lane: lane.to_owned(), is_idle: false }, JobOptions::default()).await?.id())
     }
 
     pub async fn effects(&self) -> Result<i64> {
