@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
 
+mod azure_files;
 mod bill_run_under_fire;
 mod billing;
 mod charge_files;
@@ -19,9 +20,11 @@ mod invoice_documents;
 mod invoice_guards;
 mod invoice_status;
 mod long_jobs;
+mod nce_files;
 mod notifications;
 mod opening;
 mod operator_commands;
+mod oracle_files;
 mod producers;
 mod producers_sql_redis;
 mod queue;

@@ -72,6 +72,7 @@ pub fn check_charge_file_while(
     profile
         .require_format(format)
         .map_err(|error| RejectedFile::from(Problem::new(rows.header().line(), None, None, error.to_string())))?;
+    rows.read_billed_months(File::open(path)?, || goes_on(0))?;
     let mut count = 0;
     while let Some(row) = rows.next() {
         count += 1;
@@ -106,7 +107,8 @@ pub fn check_charge_file_while(
 pub fn read_charges(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<ChargeRow, ChargeFileError>> + Send + use<>, ChargeFileError> {
-    let rows = ChargeReader::new(File::open(path)?, formats())?;
+    let mut rows = ChargeReader::new(File::open(path)?, formats())?;
+    rows.read_billed_months(File::open(path)?, || true)?;
     Ok(rows.map(|row| row.map_err(ChargeFileError::from)))
 }
 

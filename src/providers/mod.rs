@@ -11,10 +11,13 @@ pub mod focus;
 mod google;
 mod ibm;
 mod microsoft;
+mod microsoft_dates;
 mod microsoft_nce;
+mod money_columns;
 mod oracle;
 mod reading;
 mod rejected_file;
+mod unread_headers;
 
 #[cfg(test)]
 mod contract;

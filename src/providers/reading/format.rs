@@ -4,10 +4,14 @@
 //! name that a file is called by, and the order of its columns, mean nothing.
 
 use super::{
+    billed_months::BilledMonths,
     header::{Column, Header},
     row::{Charges, Row},
 };
-use crate::providers::{Problem, RejectedFile};
+use crate::{
+    domain::billing_period::BillingPeriod,
+    providers::{Problem, RejectedFile, unread_headers},
+};
 
 /// A format of charge files.
 #[derive(Debug)]
@@ -38,6 +42,21 @@ pub trait ReadRow: Send {
     /// Adds the charges of a row: one, or more where a row holds its credits. What is wrong with it is told to
     /// [`Row::refuse`], all of it; nothing is taken of a row with problems. The answer serves the `?` operator only.
     fn read(&self, row: &mut Row<'_>, charges: &mut Charges) -> Option<()>;
+
+    /// Tells whether rows do not say in which month they are billed, so that the file is read for [`Self::billed_month`]
+    /// before.
+    fn is_billed_by_latest_month(&self) -> bool {
+        false
+    }
+
+    /// Returns the payer of a row and the month that its bill cannot be earlier than; `None` where the row says nothing of
+    /// it. What is wrong with the row is told when it is read for its charges.
+    fn billed_month(&self, _row: &mut Row<'_>) -> Option<(String, BillingPeriod)> {
+        None
+    }
+
+    /// Takes the latest of those months of each payer, before any row is read.
+    fn bill_in(&mut self, _months: BilledMonths) {}
 }
 
 /// A row that a contract can be tested on.
@@ -58,7 +77,8 @@ impl Format {
     /// Returns the format, of those given, that a header row has.
     ///
     /// # Errors
-    /// Where there is none: the columns that the nearest one misses. A column named twice.
+    /// Where there is none: what the file is, if that is known, or the columns that the nearest format misses. A column
+    /// named twice.
     pub fn recognise(
         formats: impl Iterator<Item = &'static Self>,
         names: &[String],
@@ -78,7 +98,10 @@ impl Format {
         for problem in format.missing(&header).chain(header.repeated(format.required)) {
             rejected.add(problem);
         }
-        if rejected.is_empty() { Ok((format, header)) } else { Err(rejected) }
+        if rejected.is_empty() {
+            return Ok((format, header));
+        }
+        Err(unread_headers::explain(names, line).map_or(rejected, RejectedFile::from))
     }
 
     fn fit(&self, header: &Header) -> Fit {

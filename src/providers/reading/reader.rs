@@ -3,11 +3,12 @@
 use std::io::{self, Read};
 
 use super::{
+    billed_months::BilledMonths,
     format::{Format, ReadRow},
     header::Header,
     opening::open,
     records::{Record, RecordError, Records},
-    row::{Charges, read_row},
+    row::{Charges, read_billed_month, read_row},
 };
 use crate::{
     domain::charge_file::ChargeRow,
@@ -63,6 +64,37 @@ impl<'a> ChargeReader<'a> {
         let (format, header) = recognised.map_err(ReadError::File)?;
         let rows = (format.read_under)(&header);
         Ok(Self { records, record, format, header, rows, charges: Charges::new(), charge_count: 0, ended: false })
+    }
+
+    /// Reads the same file once more, before any row, for the months that its bills are for; only where the format needs it.
+    ///
+    /// # Errors
+    /// When reading fails or `goes_on` says no. What is wrong with the file is told when its rows are read.
+    pub fn read_billed_months(&mut self, input: impl Read + Send, goes_on: impl Fn() -> bool) -> io::Result<()> {
+        if !self.rows.is_billed_by_latest_month() {
+            return Ok(());
+        }
+        let mut records = Records::new(open(input)?.text);
+        let mut record = Record::default();
+        let mut months = BilledMonths::default();
+        let mut is_header = true;
+        loop {
+            match records.read(&mut record).map_err(|error| of_record(error, 1)) {
+                Ok(true) if is_header => is_header = false,
+                Ok(true) => {
+                    if let Some((payer, month)) = read_billed_month(&record, &self.header, &*self.rows) {
+                        months.see(payer, month);
+                    }
+                }
+                Err(ReadError::Io(error)) => return Err(error),
+                Ok(false) | Err(ReadError::Row(_) | ReadError::File(_)) => break,
+            }
+            if !goes_on() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
+        self.rows.bill_in(months);
+        Ok(())
     }
 
     /// Returns the format of the file.

@@ -72,6 +72,17 @@ fn row_of<'a>(record: &'a Record, header: &Header) -> Result<Row<'a>, Vec<Proble
     Ok(Row { record, text: to_text(record, header)?, problems: Vec::new() })
 }
 
+/// Returns what a record says of the month it is billed in; nothing, where it is not as it should be.
+pub(super) fn read_billed_month(
+    record: &Record,
+    header: &Header,
+    rows: &dyn ReadRow,
+) -> Option<(String, BillingPeriod)> {
+    check_shape(record, header).ok()?;
+    let text = to_text(record, header).ok()?;
+    rows.billed_month(&mut Row { record, text, problems: Vec::new() })
+}
+
 fn check_shape(record: &Record, header: &Header) -> Result<(), Vec<Problem>> {
     let (fields, expected) = (record.field_count(), header.column_count());
     if fields == expected {
