@@ -105,6 +105,14 @@ fn every_row_is_billed_in_the_month_of_the_invoices_latest_charge() -> Result<()
 }
 
 #[test]
+fn an_invoice_of_refunds_alone_is_billed_when_they_were_ordered() -> Result<()> {
+    let refund = sample()?.only("ChargeType", "removeQuantity").with("TaxTotal", "0").with("OrderDate", "8/2/2026");
+    let given_back = charge(NCE, &refund)?;
+    assert_eq!((given_back.billing_period.to_string(), given_back.is_correction), ("2026-08".to_owned(), true));
+    Ok(())
+}
+
+#[test]
 fn a_licence_without_a_subscription_is_the_customers() -> Result<()> {
     let licence = charge(NCE, &sample()?.only("SubscriptionId", ""))?;
     assert_eq!(licence.sub_account_id, "b1a7d9e4-3c62-4f0b-8e55-6d1f2a9c3402");
