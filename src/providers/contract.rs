@@ -13,7 +13,8 @@ use super::{
 };
 use crate::domain::{charge::Charge, charge_file::CheckedChargeFile, money::parse_decimal};
 
-type Fields = Vec<(String, String)>;
+/// Columns and values of a row.
+pub(super) type Fields = Vec<(String, String)>;
 
 /// Columns that no format knows, and what stands in them.
 const UNKNOWN: [(&str, &str); 2] = [("x_first, of ours", "a \"b\"\nc"), ("zz::unknown", "0012")];
@@ -27,14 +28,29 @@ fn accepting(format: &Format) -> &'static Profile {
     all().iter().find(|profile| profile.require_format(format).is_ok()).expect("a format has a provider")
 }
 
-fn fields(sample: &Sample) -> Fields {
+pub(super) fn sample_fields(sample: &Sample) -> Fields {
     sample.fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn changed(sample: &Sample, column: &str, value: &str) -> Fields {
-    let mut fields = fields(sample);
-    fields.iter_mut().find(|(name, _)| name == column).expect("a column of the sample").1 = value.to_owned();
+/// Returns a sample with other values in some columns.
+pub(super) fn changed(sample: &Sample, changes: &[(&str, &str)]) -> Fields {
+    let mut fields = sample_fields(sample);
+    for (column, value) in changes {
+        let found = fields.iter_mut().find(|(name, _)| name == column);
+        found.unwrap_or_else(|| panic!("the sample has no column {column}")).1 = (*value).to_owned();
+    }
     fields
+}
+
+/// Reads a file of one row, which must be accepted.
+pub(super) fn charges_of(profile: &Profile, fields: &Fields) -> Vec<Charge> {
+    check(profile, &plain(fields)).unwrap_or_else(|rejected| panic!("{rejected}")).1
+}
+
+/// Reads a file of one row, which must be refused.
+pub(super) fn problems_of(profile: &Profile, fields: &Fields) -> Vec<String> {
+    let rejected = check(profile, &plain(fields)).expect_err("refused");
+    rejected.problems.iter().map(ToString::to_string).collect()
 }
 
 /// Writes a header and one row as the `csv` crate does.
@@ -87,8 +103,8 @@ fn every_format_has_an_id_a_name_and_a_sample() {
 #[test]
 fn a_sample_is_read_as_what_it_is() {
     for (format, sample) in samples() {
-        let charges = read(format, &plain(&fields(sample)));
-        let cost = fields(sample).into_iter().find(|(name, _)| name == sample.cost).expect("a cost").1;
+        let charges = read(format, &plain(&sample_fields(sample)));
+        let cost = sample_fields(sample).into_iter().find(|(name, _)| name == sample.cost).expect("a cost").1;
         assert_eq!(charges.first().expect("a charge").billed_cost, parse_decimal(&cost).expect("a decimal"));
     }
 }
@@ -96,9 +112,9 @@ fn a_sample_is_read_as_what_it_is() {
 #[test]
 fn columns_may_stand_in_any_order() {
     for (format, sample) in samples() {
-        let expected = read(format, &plain(&fields(sample)));
+        let expected = read(format, &plain(&sample_fields(sample)));
         for turn in 0..sample.fields.len() {
-            let mut turned = fields(sample);
+            let mut turned = sample_fields(sample);
             turned.rotate_left(turn);
             assert_eq!(without_x_columns(read(format, &plain(&turned))), without_x_columns(expected.clone()));
             turned.reverse();
@@ -117,9 +133,9 @@ fn without_x_columns(mut charges: Vec<Charge>) -> Vec<Charge> {
 #[test]
 fn columns_a_format_does_not_know_are_kept_for_the_detail() {
     for (format, sample) in samples() {
-        let expected = read(format, &plain(&fields(sample)));
+        let expected = read(format, &plain(&sample_fields(sample)));
         for at in [0, sample.fields.len() / 2, sample.fields.len() - 1] {
-            let mut more = fields(sample);
+            let mut more = sample_fields(sample);
             for (name, value) in UNKNOWN {
                 more.insert(at, (name.to_owned(), value.to_owned()));
             }
@@ -138,7 +154,7 @@ fn columns_a_format_does_not_know_are_kept_for_the_detail() {
 #[test]
 fn quotes_line_endings_byte_order_marks_and_gzip_change_nothing() {
     for (format, sample) in samples() {
-        let fields = fields(sample);
+        let fields = sample_fields(sample);
         let expected = read(format, &plain(&fields));
         for style in [csv::QuoteStyle::Always, csv::QuoteStyle::Necessary] {
             for terminator in [csv::Terminator::CRLF, csv::Terminator::Any(b'\n'), csv::Terminator::Any(b'\r')] {
@@ -163,7 +179,7 @@ fn twenty_eight_decimals_stay_exact() {
     for (format, sample) in samples() {
         for cost in ["1.0000000000000000000000000001", "-1.5E-27", "12345678901234567890.1234567890123456789012345678"]
         {
-            let charges = read(format, &plain(&changed(sample, sample.cost, cost)));
+            let charges = read(format, &plain(&changed(sample, &[(sample.cost, cost)])));
             assert_eq!(charges[0].billed_cost, parse_decimal(cost).expect("a decimal"), "{}", format.id);
         }
     }
@@ -180,7 +196,7 @@ fn a_bad_number_currency_or_date_is_named_with_line_column_value_and_rule() {
         ];
         bad.extend(sample.dates.iter().map(|date| (*date, "yesterday", "not a")));
         for (column, value, rule) in bad {
-            let shown = refusal(format, &plain(&changed(sample, column, value)));
+            let shown = problems_of(accepting(format), &changed(sample, &[(column, value)]));
             let [problem] = shown.as_slice() else { panic!("{}: {shown:?}", format.id) };
             let place = format!("line 2, column {column}, value `{value}`: ");
             assert!(problem.starts_with(&place) && problem.contains(rule), "{}: {problem}", format.id);
@@ -191,7 +207,7 @@ fn a_bad_number_currency_or_date_is_named_with_line_column_value_and_rule() {
 #[test]
 fn a_row_shorter_than_the_header_is_refused() {
     for (format, sample) in samples() {
-        let mut text = plain(&fields(sample));
+        let mut text = plain(&sample_fields(sample));
         text.extend_from_slice(b"alone\n");
         assert!(refusal(format, &text)[0].contains("the row has 1 fields"), "{}", format.id);
     }
@@ -200,7 +216,7 @@ fn a_row_shorter_than_the_header_is_refused() {
 #[test]
 fn a_header_alone_is_a_file_without_charges() {
     for (format, sample) in samples() {
-        let text = plain(&fields(sample));
+        let text = plain(&sample_fields(sample));
         let end = text.iter().position(|byte| *byte == b'\n').expect("a header");
         for bytes in [&text[..end], &text[..=end]] {
             assert_eq!(read(format, bytes), [], "{}", format.id);
@@ -212,8 +228,9 @@ fn a_header_alone_is_a_file_without_charges() {
 fn a_required_column_that_is_missing_is_named() {
     for (format, sample) in samples() {
         for names in format.required {
-            let is_it = |(name, _): &(String, String)| names.contains(&(format.to_known_name)(name).as_str());
-            let kept: Fields = fields(sample).into_iter().filter(|field| !is_it(field)).collect();
+            let known = |name: &str| (format.to_known_name)(name);
+            let is_it = |(name, _): &(String, String)| names.iter().any(|required| known(required) == known(name));
+            let kept: Fields = sample_fields(sample).into_iter().filter(|field| !is_it(field)).collect();
             let shown = refusal(format, &plain(&kept)).join("\n");
             let expected = format!("line 1, column {}: required {} column is missing", names[0], format.name);
             assert!(shown.contains(&expected), "{}: {shown}", format.id);
@@ -224,7 +241,7 @@ fn a_required_column_that_is_missing_is_named() {
 #[test]
 fn every_provider_accepts_focus_and_its_own_formats_and_says_whose_another_is() {
     for (format, sample) in samples() {
-        let text = plain(&fields(sample));
+        let text = plain(&sample_fields(sample));
         let owner = all().iter().find(|profile| profile.formats.iter().any(|own| own.id == format.id));
         for profile in all() {
             if owner.is_none_or(|owner| owner.id == profile.id) {

@@ -22,7 +22,8 @@ pub struct Format {
     pub name: &'static str,
     /// Columns without which a row cannot be billed, each by all the names it goes by.
     pub required: &'static [&'static [&'static str]],
-    /// Turns a column's name, as a file writes it, into the one that this format knows it by.
+    /// Turns a column's name into one that is the same for all its ways of writing that the format takes as the same.
+    /// Doing so twice changes nothing more.
     pub to_known_name: fn(&str) -> String,
     /// Finds the columns in a header and returns what reads the rows under it.
     pub read_under: fn(&Header) -> Box<dyn ReadRow>,

@@ -6,6 +6,7 @@ use crate::providers::Problem;
 #[derive(Debug)]
 pub struct Header {
     line: u64,
+    to_known_name: fn(&str) -> String,
     names: Vec<HeaderName>,
 }
 
@@ -37,7 +38,7 @@ impl Column {
 impl Header {
     pub(super) fn new(names: &[String], to_known_name: fn(&str) -> String, line: u64) -> Self {
         let names = names.iter().map(|name| HeaderName { written: name.clone(), known: to_known_name(name) });
-        Self { line, names: names.collect() }
+        Self { line, to_known_name, names: names.collect() }
     }
 
     /// Returns the 1-based physical line it starts on.
@@ -53,16 +54,21 @@ impl Header {
         self.names.get(position).map(|name| name.written.as_str())
     }
 
-    /// Finds a column by the name the format knows it by.
-    pub fn column(&self, known: &str) -> Column {
-        self.first_column(&[known])
+    /// Finds a column by any way of writing its name that the format takes as the same.
+    pub fn column(&self, name: &str) -> Column {
+        self.first_column(&[name])
     }
 
     /// Finds the first of several columns that is there.
-    pub fn first_column(&self, known: &[&str]) -> Column {
-        let found = known.iter().find_map(|known| self.names.iter().position(|name| name.known == *known));
-        let name = found.and_then(|position| self.written(position)).or(known.first().copied()).unwrap_or_default();
+    pub fn first_column(&self, names: &[&str]) -> Column {
+        let found = names.iter().find_map(|name| self.position(name));
+        let name = found.and_then(|position| self.written(position)).or(names.first().copied()).unwrap_or_default();
         Column { name: name.to_owned(), position: found }
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let known = (self.to_known_name)(name);
+        self.names.iter().position(|name| name.known == known)
     }
 
     /// Returns the columns whose known names pass, in file order; those without a name never do.
@@ -71,29 +77,36 @@ impl Header {
         named.map(|(position, name)| Column { name: name.written.clone(), position: Some(position) }).collect()
     }
 
-    pub(super) fn has_any(&self, known: &[&str]) -> bool {
-        self.names.iter().any(|name| known.contains(&name.known.as_str()))
+    /// Returns the columns whose names, as the file writes them, pass; in file order, those without a name left out.
+    pub fn columns_written(&self, passes: impl Fn(&str) -> bool) -> Vec<Column> {
+        let named = self.names.iter().enumerate().filter(|(_, name)| !name.written.is_empty() && passes(&name.written));
+        named.map(|(position, name)| Column { name: name.written.clone(), position: Some(position) }).collect()
+    }
+
+    pub(super) fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.position(name).is_some())
     }
 
     /// Returns the name, as written, that would be one of these but for its capital letters.
-    pub(super) fn similar(&self, known: &[&str]) -> Option<&str> {
+    pub(super) fn similar(&self, names: &[&str]) -> Option<&str> {
+        let known: Vec<String> = names.iter().map(|name| (self.to_known_name)(name)).collect();
         let is_similar = |name: &&HeaderName| known.iter().any(|known| name.known.eq_ignore_ascii_case(known));
         self.names.iter().find(is_similar).map(|name| name.written.as_str())
     }
 
     /// Returns a problem for each name that stands there before: as written, or where it is required, as known.
-    pub(super) fn repeated<'a>(&'a self, required: &'a [&'a [&'a str]]) -> impl Iterator<Item = Problem> + 'a {
-        let is_required =
-            |name: &HeaderName| required.iter().flat_map(|names| names.iter()).any(|known| *known == name.known);
-        let is_repeated = move |at: usize, name: &HeaderName| {
-            let by_known_name = is_required(name);
+    pub(super) fn repeated(&self, required: &[&[&str]]) -> Vec<Problem> {
+        let required: Vec<String> =
+            required.iter().flat_map(|names| names.iter().copied()).map(self.to_known_name).collect();
+        let is_repeated = |(at, name): &(usize, &HeaderName)| {
+            let by_known_name = required.contains(&name.known);
             let same = |earlier: &HeaderName| {
                 earlier.written == name.written || (by_known_name && earlier.known == name.known)
             };
-            !name.written.is_empty() && self.names.iter().take(at).any(same)
+            !name.written.is_empty() && self.names.iter().take(*at).any(same)
         };
-        let repeated = self.names.iter().enumerate().filter(move |(at, name)| is_repeated(*at, name));
-        repeated
-            .map(|(_, name)| Problem::new(self.line, Some(&name.written), None, "the header names this column twice"))
+        let rule = "the header names this column twice";
+        let repeated = self.names.iter().enumerate().filter(is_repeated);
+        repeated.map(|(_, name)| Problem::new(self.line, Some(&name.written), None, rule)).collect()
     }
 }
