@@ -20,6 +20,9 @@ use crate::support::import::{import, insert_reseller};
 
 const MICROSOFT: &str = "microsoft";
 
+/// What sums are told apart by.
+type Key<'a> = &'a dyn Fn(&Charge) -> String;
+
 #[derive(Deserialize)]
 struct ExpectedSum {
     sum: String,
@@ -59,7 +62,7 @@ fn assert_sums(path: &Path) -> Result<()> {
     let service = |charge: &Charge| format!("{}|{}", currency(charge), charge.service_name);
     let category = |charge: &Charge| format!("{}|{}", currency(charge), charge.charge_category);
     let both = |charge: &Charge| format!("{}|{}", account(charge), charge.charge_category);
-    let keys: [(&str, &dyn Fn(&Charge) -> String); 5] = [
+    let keys: [(&str, Key<'_>); 5] = [
         ("by_currency", &currency),
         ("by_currency_subaccount", &account),
         ("by_currency_service", &service),
@@ -87,7 +90,7 @@ fn every_shared_azure_file_has_its_exact_sums_or_is_refused_saying_why() -> Resu
         assert_sums(&corpus.join(file)).with_context(|| file.to_owned())?;
     }
     // The sums that stand beside these are of no use: the files say what they cost, and not in which currency.
-    let missing = "line 1, column billingcurrency: required Azure cost details column is missing";
+    let missing = "line 1, column BillingCurrency: required Azure cost details column is missing";
     for (file, said) in [
         ("finops-toolkit-ea/EA_AmortizedCost_Small.csv", "line 2, column Cost, value `0.493152`: this is an amortized"),
         ("opencost-azure/headersets_BOM.csv", "line 2, column SubscriptionGuid: must not be null where no billing"),

@@ -127,7 +127,7 @@ fn no_cost_or_price_of_oracles_is_kept_for_the_detail() -> Result<()> {
 #[test]
 fn a_usage_report_is_refused_naming_the_cost_it_lacks() -> Result<()> {
     let shown = rejection(ORACLE, &sample()?.without("cost/myCost").without("cost/currencyCode"))?.to_string();
-    assert!(shown.contains("column cost/mycost: required OCI cost report column is missing"), "{shown}");
+    assert!(shown.contains("column cost/myCost: required OCI cost report column is missing"), "{shown}");
     Ok(())
 }
 

@@ -42,7 +42,7 @@ pub(super) const PROFILE: Profile = Profile {
 const COST_DETAILS: Format = Format {
     id: "azure-cost-details",
     name: "Azure cost details",
-    required: &[SUBSCRIPTION, COST, DATE, CURRENCY, &["metercategory"]],
+    required: &[SUBSCRIPTION, COST, DATE, CURRENCY, &["MeterCategory"]],
     to_known_name,
     read_under: |header: &Header| -> Box<dyn ReadRow> { Box::new(Columns::find(header)) },
     #[cfg(test)]
@@ -50,10 +50,10 @@ const COST_DETAILS: Format = Format {
 };
 
 /// The GUID first: files that have both write a number of their own under the other name.
-const SUBSCRIPTION: &[&str] = &["subscriptionguid", "subscriptionid"];
-const COST: &[&str] = &["costinbillingcurrency", "cost", "pretaxcost"];
-const DATE: &[&str] = &["date", "usagedatetime", "usagedate", "usagestart"];
-const CURRENCY: &[&str] = &["billingcurrency", "billingcurrencycode", "currency"];
+const SUBSCRIPTION: &[&str] = &["SubscriptionGuid", "SubscriptionId"];
+const COST: &[&str] = &["CostInBillingCurrency", "Cost", "PreTaxCost"];
+const DATE: &[&str] = &["Date", "UsageDateTime", "UsageDate", "UsageStart"];
+const CURRENCY: &[&str] = &["BillingCurrency", "BillingCurrencyCode", "Currency"];
 
 const PERIOD_IS_HALF: &str = "must not be null where the other end of the billing period is given";
 const NOT_A_CHARGE_TYPE: &str = "not a charge type; Cost Management knows Usage, Purchase, Refund, Tax, Credit, \
@@ -99,27 +99,27 @@ impl Columns {
     fn find(header: &Header) -> Self {
         let all = |names: &[&str]| names.iter().map(|name| header.column(name)).collect::<Vec<_>>();
         let mut columns = Self {
-            billing_profile_id: header.column("billingprofileid"),
-            billing_account_id: header.column("billingaccountid"),
+            billing_profile_id: header.column("BillingProfileId"),
+            billing_account_id: header.column("BillingAccountId"),
             subscription: header.first_column(SUBSCRIPTION),
-            subscription_name: header.column("subscriptionname"),
-            billing_period_start: header.column("billingperiodstartdate"),
-            billing_period_end: header.column("billingperiodenddate"),
+            subscription_name: header.column("SubscriptionName"),
+            billing_period_start: header.column("BillingPeriodStartDate"),
+            billing_period_end: header.column("BillingPeriodEndDate"),
             date: header.first_column(DATE),
             cost: header.first_column(COST),
             currency: header.first_column(CURRENCY),
-            charge_type: header.column("chargetype"),
-            pricing_model: header.column("pricingmodel"),
-            frequency: header.column("frequency"),
-            quantity: header.first_column(&["quantity", "usagequantity", "consumedquantity"]),
-            unit: header.first_column(&["unitofmeasure", "unit"]),
-            region: header.first_column(&["resourcelocation", "location"]),
-            resource_id: header.first_column(&["resourceid", "instanceid", "instancename"]),
-            resource_name: header.column("resourcename"),
-            tags: header.column("tags"),
-            services: all(&["metercategory", "productordername", "productname", "product", "consumedservice"]),
-            descriptions: all(&["productname", "product", "metername", "productordername"]),
-            skus: all(&["productid", "partnumber", "meterid"]),
+            charge_type: header.column("ChargeType"),
+            pricing_model: header.column("PricingModel"),
+            frequency: header.column("Frequency"),
+            quantity: header.first_column(&["Quantity", "UsageQuantity", "ConsumedQuantity"]),
+            unit: header.first_column(&["UnitOfMeasure", "Unit"]),
+            region: header.first_column(&["ResourceLocation", "Location"]),
+            resource_id: header.first_column(&["ResourceId", "InstanceId", "InstanceName"]),
+            resource_name: header.column("ResourceName"),
+            tags: header.column("Tags"),
+            services: all(&["MeterCategory", "ProductOrderName", "ProductName", "Product", "ConsumedService"]),
+            descriptions: all(&["ProductName", "Product", "MeterName", "ProductOrderName"]),
+            skus: all(&["ProductId", "PartNumber", "MeterId"]),
             others: Vec::new(),
         };
         let kept: Vec<usize> = columns.in_fields().filter_map(Column::position).collect();
