@@ -7,6 +7,7 @@
 mod bill_run_under_fire;
 mod billing;
 mod charge_files;
+mod charge_files_page;
 mod charge_sums;
 mod command_line;
 mod demo;
@@ -24,6 +25,7 @@ mod opening;
 mod operator_commands;
 mod producers;
 mod producers_sql_redis;
+mod provider_files;
 mod queue;
 mod queue_batches;
 mod queue_cancellation;
