@@ -3,10 +3,11 @@
 //! It is tested on the samples that come with a format: whatever the order of their columns, however the file is written,
 //! they are read alike, and what is wrong is named.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use bigdecimal::BigDecimal;
 use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
 
 use super::{
     ChargeFileError, Format, Profile, RejectedFile, all, check_charge_file, formats, read_charges, reading::Sample,
@@ -236,6 +237,51 @@ fn a_required_column_that_is_missing_is_named() {
             assert!(shown.contains(&expected), "{}: {shown}", format.id);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Amounts and texts of any kind, in rows that the `csv` crate writes.
+    #[test]
+    fn whatever_is_written_by_a_csv_writer_is_read_back_exactly(
+        rows in prop::collection::vec((any::<i128>(), 0..=28_i64, "[a,;\"'\r\n\t é|{}]{0,12}"), 0..4),
+        always_quoted in any::<bool>(),
+    ) {
+        for (format, sample) in samples() {
+            let style = if always_quoted { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary };
+            let mut writer = csv::WriterBuilder::new().quote_style(style).from_writer(Vec::new());
+            let names = sample.fields.iter().map(|(name, _)| *name);
+            writer.write_record(names.chain(["x_note"])).expect("written");
+            for (digits, scale, note) in &rows {
+                let cost = BigDecimal::new((*digits).into(), *scale).to_string();
+                let fields = changed(sample, &[(sample.cost, &cost)]);
+                let values = fields.iter().map(|(_, value)| value.as_str());
+                writer.write_record(values.chain([note.as_str()])).expect("written");
+            }
+            let charges = charges_by_line(format, &writer.into_inner().expect("flushed"));
+            prop_assert_eq!(charges.len(), rows.len(), "{}", format.id);
+            for (charges, (digits, scale, note)) in charges.values().zip(&rows) {
+                prop_assert_eq!(&charges[0].billed_cost, &BigDecimal::new((*digits).into(), *scale), "{}", format.id);
+                for charge in charges {
+                    let kept = charge.x_columns.iter().find(|(name, _)| name == "x_note").map(|(_, kept)| kept);
+                    prop_assert_eq!(kept, Some(note).filter(|note| !note.trim().is_empty()), "{}", format.id);
+                }
+            }
+        }
+    }
+}
+
+fn charges_by_line(format: &Format, bytes: &[u8]) -> BTreeMap<u64, Vec<Charge>> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(bytes).expect("written");
+    check_charge_file(accepting(format), file.path()).expect("accepted");
+    let mut charges: BTreeMap<u64, Vec<Charge>> = BTreeMap::new();
+    for row in read_charges(file.path()).expect("readable") {
+        let row = row.expect("a charge");
+        charges.entry(row.line).or_default().push(row.charge);
+    }
+    charges
 }
 
 #[test]
