@@ -2,7 +2,10 @@
 
 use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
-use billrunner::domain::money::parse_decimal;
+use billrunner::{
+    domain::{charge::Charge, money::parse_decimal},
+    providers::{self, ChargeFileError, check_charge_file_while},
+};
 
 use crate::support::TestDatabase;
 use crate::support::charge_text::{Table, charges, charges_of, expected, rejection, sums};
@@ -21,7 +24,7 @@ fn the_sample_has_its_exact_sums_by_compartment_and_service() -> Result<()> {
     let read = charges_of(ORACLE, &fixture(SAMPLE))?;
     assert_eq!(read.len(), 11);
     let by_compartment = [("production", "0.178842655913978493"), ("test", "4.8065"), ("", "0.5")];
-    let name = |charge: &billrunner::domain::charge::Charge| charge.sub_account_name.clone().unwrap_or_default();
+    let name = |charge: &Charge| charge.sub_account_name.clone().unwrap_or_default();
     assert_eq!(sums(&read, name), expected(&by_compartment)?);
     let by_service = [
         ("COMPUTE", "0.17484"),
@@ -49,9 +52,7 @@ fn corrections_of_an_earlier_month_are_billed_with_the_reports_own_in_any_order(
         let read = charges(ORACLE, &table)?;
         assert!(read.iter().all(|charge| charge.billing_period.to_string() == "2026-08"));
         let (corrections, own): (Vec<_>, Vec<_>) = read.into_iter().partition(|charge| charge.is_correction);
-        let of_july = |charge: &billrunner::domain::charge::Charge| {
-            charge.charge_period_start.to_string() == "2026-07-30 22:00:00 UTC"
-        };
+        let of_july = |charge: &Charge| charge.charge_period_start.to_string() == "2026-07-30 22:00:00 UTC";
         assert_eq!(corrections.len(), 2);
         assert!(corrections.iter().all(of_july) && !own.iter().any(of_july));
         assert_eq!(sums(&corrections, |_| String::new()), expected(&[("", "-0.0558")])?);
@@ -128,6 +129,14 @@ fn no_cost_or_price_of_oracles_is_kept_for_the_detail() -> Result<()> {
 fn a_usage_report_is_refused_naming_the_cost_it_lacks() -> Result<()> {
     let shown = rejection(ORACLE, &sample()?.without("cost/myCost").without("cost/currencyCode"))?.to_string();
     assert!(shown.contains("column cost/myCost: required OCI cost report column is missing"), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_check_nobody_waits_for_any_more_ends_while_it_looks_for_the_month() -> Result<()> {
+    let profile = providers::find(ORACLE)?;
+    let stopped = check_charge_file_while(profile, &fixture(SAMPLE), |rows| rows != 0);
+    assert!(matches!(stopped, Err(ChargeFileError::Io(_))), "{stopped:?}");
     Ok(())
 }
 

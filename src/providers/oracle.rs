@@ -1,8 +1,10 @@
 //! Oracle Cloud: a section per compartment, a line per service.
 //!
 //! Reads cost reports in Oracle's own format (docs.oracle.com/en-us/iaas/Content/Billing/Concepts/
-//! costusagereportsoverview.htm); how its columns become a charge's follows the mapping on that page. Reports come several
-//! times a day and a later file supersedes an earlier one of the same month, so a month is sent as one file.
+//! costusagereportsoverview.htm); how its columns become a charge's follows the mapping on that page. Reports come
+//! several times a day and a later file supersedes an earlier one of the same month, so a month is sent as one file, of
+//! all rows whose usage lies in it: the first report of a month still holds the last hours of the one before, and alone
+//! would take its place.
 //!
 //! A row belongs to the month of its usage interval, as on Oracle's side, unless it corrects an earlier month: Oracle adds
 //! corrections as rows of a later report, with the interval of the line they refer back to. They are billed with the latest
