@@ -4,9 +4,11 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
 
+mod azure_files;
 mod bill_run_under_fire;
 mod billing;
 mod charge_files;
+mod charge_files_page;
 mod charge_sums;
 mod command_line;
 mod demo;
@@ -19,11 +21,14 @@ mod invoice_documents;
 mod invoice_guards;
 mod invoice_status;
 mod long_jobs;
+mod nce_files;
 mod notifications;
 mod opening;
 mod operator_commands;
+mod oracle_files;
 mod producers;
 mod producers_sql_redis;
+mod provider_files;
 mod queue;
 mod queue_batches;
 mod queue_cancellation;

@@ -1,6 +1,9 @@
 //! Whole invoices, computed by other means, against what the stored charges are priced to: line for line.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use crate::support::TestDatabase;
 use crate::support::customer::insert_customer;
@@ -12,18 +15,18 @@ use billrunner::{
     domain::{
         charge::ChargeCategory,
         ids::{CustomerId, ResellerId},
-        invoice::{InvoiceKind, PricedInvoice, TaxRate, price_invoice},
+        invoice::{InvoiceKind, LinesBy, PricedInvoice, TaxRate, price_invoice},
         money::{Currency, parse_decimal},
         pricing::PriceTerms,
     },
-    providers,
     store::charge_sums::{ProviderPeriod, cost_groups},
 };
 use chrono::NaiveDate;
 use serde::Deserialize;
 use sqlx::PgPool;
 
-const PROVIDER: &str = "focus";
+/// How the golden invoices group their lines, whatever a provider's own invoices do.
+const LINES_BY: LinesBy = LinesBy::ServiceAndChargeCategory;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -62,12 +65,11 @@ type ComparableLine = (String, String, i64, BigDecimal, BigDecimal);
 /// Prices all charges of one customer, whatever their billing period: a golden invoice is of the whole file.
 async fn price(
     pool: &PgPool,
-    reseller_id: ResellerId,
-    customer_id: CustomerId,
+    (reseller_id, customer_id): (ResellerId, CustomerId),
+    provider: &str,
     golden: &Golden,
     currency: Currency,
 ) -> Result<PricedInvoice> {
-    let profile = providers::find(PROVIDER)?;
     let starts: Vec<NaiveDate> =
         sqlx::query_scalar("SELECT billing_period_start FROM billing_periods WHERE reseller_id = $1 ORDER BY 1")
             .bind(reseller_id)
@@ -75,13 +77,13 @@ async fn price(
             .await?;
     let mut groups = Vec::new();
     for billing_period_start in starts {
-        let period = ProviderPeriod { reseller_id, provider: PROVIDER, billing_period_start };
-        groups.extend(cost_groups(&mut *pool.acquire().await?, period, customer_id, profile.needs_sku()).await?);
+        let period = ProviderPeriod { reseller_id, provider, billing_period_start };
+        groups.extend(cost_groups(&mut *pool.acquire().await?, period, customer_id, false).await?);
     }
     let terms =
         PriceTerms { currency, markup_rate: parse_decimal(&golden.markup)?, exchange_rates: BTreeMap::default() };
     let taxes = [TaxRate { name: "VAT".to_owned(), rate: parse_decimal(&golden.tax_rate)? }];
-    Ok(price_invoice(groups, &terms, &taxes, profile.lines_by)?)
+    Ok(price_invoice(groups, &terms, &taxes, LINES_BY)?)
 }
 
 fn assert_equal(priced: &PricedInvoice, golden: &GoldenInvoice) -> Result<()> {
@@ -124,11 +126,11 @@ fn assert_equal(priced: &PricedInvoice, golden: &GoldenInvoice) -> Result<()> {
 }
 
 /// Imports a file, gives each sub account to a customer of its own and prices them; returns how many there were.
-async fn assert_golden(path: &Path) -> Result<usize> {
+async fn assert_golden(provider: &str, path: &Path) -> Result<usize> {
     let database = TestDatabase::new().await?;
     let pool = &database.pool;
     let reseller_id = insert_reseller(pool).await?;
-    import(pool, reseller_id, PROVIDER, path).await?;
+    import(pool, reseller_id, provider, path).await?;
     let accounts: Vec<String> =
         sqlx::query_scalar("SELECT DISTINCT sub_account_id FROM charge_totals WHERE reseller_id = $1")
             .bind(reseller_id)
@@ -136,7 +138,7 @@ async fn assert_golden(path: &Path) -> Result<usize> {
             .await?;
     let mut customers = BTreeMap::new();
     for account in accounts {
-        let customer_id = insert_customer(pool, reseller_id, PROVIDER, &account).await?;
+        let customer_id = insert_customer(pool, reseller_id, provider, &account).await?;
         customers.insert(account, customer_id);
     }
     for terms in ["m0_t0", "m12.5_t21"] {
@@ -145,7 +147,7 @@ async fn assert_golden(path: &Path) -> Result<usize> {
         assert_eq!(golden.invoices.len(), customers.len());
         for invoice in &golden.invoices {
             let customer_id = *customers.get(&invoice.sub_account).context(invoice.sub_account.clone())?;
-            let priced = price(pool, reseller_id, customer_id, &golden, invoice.currency).await?;
+            let priced = price(pool, (reseller_id, customer_id), provider, &golden, invoice.currency).await?;
             assert_equal(&priced, invoice)?;
         }
     }
@@ -156,19 +158,32 @@ async fn assert_golden(path: &Path) -> Result<usize> {
 async fn synthetic_files_of_three_providers_become_their_golden_invoices() -> Result<()> {
     for provider in ["aws", "azure", "gcp"] {
         let name = format!("focus-toolkit-synth/dev/focus_1_2_cost_and_usage_{provider}.csv");
-        assert_eq!(assert_golden(&fixture(&name)).await?, 4);
+        assert_eq!(assert_golden("focus", &fixture(&name)).await?, 4);
     }
     Ok(())
 }
 
-#[tokio::test]
-async fn the_real_focus_sample_becomes_its_golden_invoices() -> Result<()> {
+/// Returns a file of the shared ones, if they are here.
+fn corpus_file(name: &str) -> Result<Option<PathBuf>> {
     use std::io::Write;
 
-    let Some(corpus) = std::env::var_os("BILLRUNNER_CORPUS") else {
+    let corpus = std::env::var_os("BILLRUNNER_CORPUS").map(|corpus| Path::new(&corpus).join(name));
+    if corpus.is_none() {
         writeln!(std::io::stderr(), "left out: BILLRUNNER_CORPUS does not name the folder of real charge files")?;
-        return Ok(());
-    };
-    assert_eq!(assert_golden(&Path::new(&corpus).join("focus-sample-1.0/focus_sample.csv")).await?, 73);
+    }
+    Ok(corpus)
+}
+
+#[tokio::test]
+async fn the_real_focus_sample_becomes_its_golden_invoices() -> Result<()> {
+    let Some(path) = corpus_file("focus-sample-1.0/focus_sample.csv")? else { return Ok(()) };
+    assert_eq!(assert_golden("focus", &path).await?, 73);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_real_azure_export_becomes_its_golden_invoices() -> Result<()> {
+    let Some(path) = corpus_file("focus-converters-azure/azure_ea_anonymous.csv")? else { return Ok(()) };
+    assert_eq!(assert_golden("microsoft", &path).await?, 18);
     Ok(())
 }

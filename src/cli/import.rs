@@ -23,7 +23,7 @@ const CHUNK: usize = 256 * 1024;
 /// Arguments of `import`.
 #[derive(Args)]
 pub struct Arguments {
-    /// FOCUS 1.0–1.3 CSV, plain or gzip.
+    /// CSV in FOCUS 1.0–1.3 or in a format of the provider's own, plain or gzip.
     file: PathBuf,
     /// Whose charges they are.
     #[arg(long)]

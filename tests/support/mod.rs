@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod business;
+pub mod charge_text;
 pub mod compatibility;
 pub mod customer;
 pub mod desk;
