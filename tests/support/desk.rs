@@ -7,7 +7,8 @@ use billrunner::{
     domain::{ids::InvoiceId, invoice::Invoice, invoice_status::InvoiceStatus, money::parse_decimal},
     jobs::{ChangeInvoiceStatus, InitialStatus},
     store::{
-        invoice_status::{self, EventRow, find_broken_link},
+        event_chain::find_broken_link,
+        invoice_status::{self, EventRow},
         invoices,
     },
 };
