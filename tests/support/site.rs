@@ -63,7 +63,12 @@ impl Site {
 
     /// Runs a command to its end and returns its exit code with what it printed.
     pub async fn run(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
-        let output = self.command(&database_url(self.pool()).await?).args(arguments).output();
+        self.run_on(&database_url(self.pool()).await?, arguments).await
+    }
+
+    /// Runs a command on the database under another login.
+    pub async fn run_on(&self, database_url: &str, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        let output = self.command(database_url).args(arguments).output();
         let output =
             tokio::time::timeout(DEADLINE, output).await.context("waited in vain for the command to end")??;
         let printed = [output.stdout, output.stderr].concat();
