@@ -1,21 +1,10 @@
--- Who checks may read everything and write nothing: `billrunner verify` acts as this role. An auditor's login becomes a
--- member of it and of nothing else; the application's role may act as it too.
+-- Who checks may read everything and write nothing: an auditor's login becomes a member of this role and of nothing else,
+-- and `billrunner verify` acts as it. The application's role is no member: it would inherit what it is not granted.
 DO $$
 BEGIN
     CREATE ROLE billrunner_auditor NOLOGIN;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
-END
-$$;
-
--- Memberships are the whole server's: a second database of the same server finds them granted.
-DO $$
-BEGIN
-    IF NOT pg_has_role('billrunner_app', 'billrunner_auditor', 'MEMBER') THEN
-        GRANT billrunner_auditor TO billrunner_app;
-    END IF;
-EXCEPTION
-    WHEN unique_violation THEN NULL;
 END
 $$;
 

@@ -12,6 +12,7 @@ mod command_line;
 mod customer_side;
 mod demo;
 mod directory;
+mod flat_memory;
 mod focus_export;
 mod golden_invoices;
 mod http_access;

@@ -83,13 +83,13 @@ impl Planted {
             0 => format!("${list_price} per On Demand Linux t3.small Instance Hour"),
             1 => format!("USD {list_price}/GB-month, contracted at {contracted_price}"),
             2 => format!("list {list_cost} less discount, net {cost}"),
-            3 => format!("\"{} EUR, brutto {comma}\"", rounded(cost)),
+            3 => format!("{} EUR, brutto {comma}", rounded(cost)),
             4 => format!("amortized {effective_cost} of {}", grouped(list_cost, ' ')),
             _ => "no number at all".to_owned(),
         };
         format!(
             "{cost},{currency},payer,2026-08-01,2026-09-01,Usage,2026-08-0{day}T00:00:00Z,2026-08-0{day}T01:00:00Z,\
-             Service {charge},account-{provider},Account {provider},{description},{list_cost},{effective_cost},{cost},\
+             Service {charge},account-{provider},Account {provider},\"{description}\",{list_cost},{effective_cost},{cost},\
              {list_price},{contracted_price},{list_cost},{effective_cost},{contracted_price},{list_price},{RATE_OF_THE_PROVIDER},\
              {unheard},at ${list_price} each,12,team-{charge}\n",
             day = charge + 1,
@@ -154,16 +154,19 @@ fn forms(number: &str) -> BTreeSet<String> {
     forms
 }
 
-/// Returns what is found of the reseller's side in a text.
-fn leaks<'s>(text: &str, secrets: &'s BTreeSet<String>) -> Vec<&'s String> {
-    let is_number = |c: char| c.is_ascii_digit();
-    let stands_alone = |secret: &str| {
-        text.match_indices(secret).any(|(at, _)| {
-            // Not in the middle of a longer number, which is another one.
-            !text[..at].ends_with(is_number) && !text[at + secret.len()..].starts_with(is_number)
-        })
-    };
-    secrets.iter().filter(|secret| stands_alone(secret)).collect()
+/// Returns what is found of the reseller's side in a text: every stretch that begins and ends with a whole number is looked
+/// up, so that the middle of a longer number, which is another one, is not found.
+fn leaks(text: &str, secrets: &BTreeSet<String>) -> Vec<String> {
+    let longest = secrets.iter().map(String::len).max().unwrap_or_default();
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let mut found = Vec::new();
+    for start in (0..bytes.len()).filter(|at| is_digit(*at) && (*at == 0 || !is_digit(at - 1))) {
+        let ends = (start + 1..=(start + longest).min(bytes.len())).filter(|end| is_digit(end - 1) && !is_digit(*end));
+        let stretches = ends.filter_map(|end| text.get(start..end));
+        found.extend(stretches.filter(|stretch| secrets.contains(*stretch)).map(str::to_owned));
+    }
+    found
 }
 
 /// A desk that has charges of every provider for one customer, with the rows' secrets.
@@ -297,7 +300,7 @@ async fn what_the_http_door_says_of_a_failed_job_names_the_place_and_no_amount()
     let id = answer.body["id"].as_str().with_context(|| answer.body.to_string())?.to_owned();
     let (row, _) = wait_for(&desk.office.pool, id.parse()?).await?;
     let recorded = row.last_error.context("it fails")?;
-    assert!(!leaks(&recorded, &secrets).is_empty(), "the reseller reads the amounts: {recorded}");
+    assert!(recorded.contains(|c: char| c.is_ascii_digit()), "the reseller reads the amounts: {recorded}");
     let status: Value = client.get(&format!("/v1/jobs/{id}")).await?.body;
     let said = status["last_error"].as_str().context("an error")?;
     assert!(said.starts_with("the lines do not add up to the charges in "), "{said}");

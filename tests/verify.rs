@@ -151,10 +151,7 @@ const MONEY: [Damage; 11] = [
     (
         "UPDATE invoice_sources SET cost_exact = cost_exact - 0.01
          WHERE invoice_id = (SELECT id FROM invoices WHERE number LIKE '%-00001')",
-        &[
-            (Check::Sums, "aws 2026-08: billing account `payer` is off by -0.01 EUR"),
-            (Check::Sums, "cost of the lines"),
-        ],
+        &[(Check::Sums, "aws 2026-08: billing account `payer` is off by -0.01"), (Check::Sums, "cost of the lines")],
         "UPDATE invoice_sources SET cost_exact = cost_exact + 0.01
          WHERE invoice_id = (SELECT id FROM invoices WHERE number LIKE '%-00001')",
     ),
