@@ -12,13 +12,13 @@ use billrunner::{
 };
 use futures::future::try_join_all;
 use proptest::prelude::*;
-use sqlx::postgres::PgPoolOptions;
-use tokio::{runtime::Runtime, sync::Barrier};
+use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
+use tokio::{runtime::Runtime, sync::Mutex};
 
 use crate::support::{
     desk::Desk,
     properties::{config, hold, regressions},
-    worker::{Running, settings, wait_for},
+    worker::{Running, settings, until, wait_for},
 };
 
 const AT_ONCE: usize = 50;
@@ -41,6 +41,24 @@ impl Desk {
         Ok(Running::start(Worker { pool, streams, registry, context, settings }))
     }
 
+    /// Holds the month's row, which every generation waits for first; it opens with the connection's end.
+    async fn shut_the_gate(&self) -> Result<PgConnection> {
+        let mut gate = self.database.connect_as_owner().await?;
+        sqlx::raw_sql("BEGIN; SELECT FROM billing_periods FOR UPDATE").execute(&mut gate).await?;
+        Ok(gate)
+    }
+
+    async fn until_waiting(&self, count: usize) -> Result<()> {
+        let looking = Mutex::new(self.database.connect_as_owner().await?);
+        until("the crowd at the gate", || async {
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                           WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'";
+            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *looking.lock().await).await?;
+            Ok((usize::try_from(waiting)? >= count).then_some(()))
+        })
+        .await
+    }
+
     async fn live_count(&self) -> Result<i64> {
         let sql = "SELECT count(*) FROM invoices WHERE status NOT IN ('void', 'discarded')";
         Ok(sqlx::query_scalar(sql).fetch_one(&self.office.pool).await?)
@@ -51,20 +69,11 @@ impl Desk {
 async fn fifty_parallel_generations_of_one_key_make_one_invoice() -> Result<()> {
     let desk = Desk::open(1).await?;
     let crowd = desk.hire_a_crowd().await?;
-    // Nobody gets a number in the month's row before all are there: what each holds first, it waits for.
-    let mut gate = desk.database.connect_as_owner().await?;
-    sqlx::raw_sql("BEGIN; SELECT FROM billing_periods FOR UPDATE").execute(&mut gate).await?;
+    let gate = desk.shut_the_gate().await?;
     let job = desk.business.generate(0);
     let ids = try_join_all((0..AT_ONCE).map(|_| desk.office.hand_in(&job))).await?;
-    let waiting = "SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'";
-    crate::support::worker::until("the crowd at the gate", || async {
-        let mut looking = desk.database.connect_as_owner().await?;
-        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut looking).await?;
-        Ok((usize::try_from(waiting)? >= AT_ONCE - 5).then_some(()))
-    })
-    .await?;
-    sqlx::raw_sql("COMMIT").execute(&mut gate).await?;
+    desk.until_waiting(AT_ONCE - 5).await?;
+    gate.close().await?;
     let mut made = 0;
     for id in ids {
         let (row, attempts) = wait_for(&desk.office.pool, id).await?;
@@ -97,7 +106,7 @@ fn wishes() -> impl Strategy<Value = Vec<Wish>> {
         1 => Just(Wish::Go(InvoiceStatus::Closed)),
         1 => Just(Wish::Go(InvoiceStatus::Void)),
     ];
-    // In waves: each is handed in at once, and finds what the one before left.
+    // In waves: each runs at once, and finds what the one before left.
     proptest::collection::vec(wish, 12..24)
 }
 
@@ -109,8 +118,11 @@ fn a_crowd_of_generations_discards_openings_and_voids_leaves_everything_whole() 
     hold(config(4, regressions!("parallel")), &runtime, &wishes(), async |wishes| {
         for wave in wishes.chunks(6) {
             let id = desk.id(0).await.ok();
-            let barrier = Barrier::new(wave.len());
-            try_join_all(wave.iter().map(|wish| desk.ask(*wish, id, &barrier))).await?;
+            let gate = desk.shut_the_gate().await?;
+            try_join_all(wave.iter().map(|wish| desk.ask(*wish, id))).await?;
+            let generations = wave.iter().filter(|wish| matches!(wish, Wish::Generate { .. })).count();
+            desk.until_waiting(generations).await?;
+            gate.close().await?;
             desk.office.settled().await?;
             ensure!(desk.live_count().await? <= 1, "two invoices live under one key");
         }
@@ -121,8 +133,7 @@ fn a_crowd_of_generations_discards_openings_and_voids_leaves_everything_whole() 
 }
 
 impl Desk {
-    async fn ask(&self, wish: Wish, id: Option<InvoiceId>, barrier: &Barrier) -> Result<()> {
-        barrier.wait().await;
+    async fn ask(&self, wish: Wish, id: Option<InvoiceId>) -> Result<()> {
         let hand_in = match (wish, id) {
             (Wish::Generate { replaces, opens }, _) => {
                 let status = if opens { InitialStatus::Open } else { InitialStatus::Draft };
