@@ -9,16 +9,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::verification::{Findings, Resellers, check_history};
+use super::verification::{Findings, NAMED_IN_A_FAILURE, Resellers, check_history};
 use crate::{
     context::Context,
     domain::ids::ResellerId,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::jobs::Progress,
 };
-
-/// Findings that a failure names; of more, only how many.
-pub(super) const NAMED_FINDINGS: usize = 20;
 
 /// Says where to look.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +34,7 @@ impl Job for CheckHistory {
     const TIMEOUT: Duration = Duration::from_hours(1);
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
-        let mut findings = Findings::up_to(NAMED_FINDINGS);
+        let mut findings = Findings::up_to(NAMED_IN_A_FAILURE);
         let mut resellers = Resellers::of(self.reseller_id);
         let mut checked = 0;
         while let Some(reseller_id) = resellers.next(&context.pool).await? {

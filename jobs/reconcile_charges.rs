@@ -10,10 +10,7 @@ use chrono::{Datelike, Months, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    check_history::NAMED_FINDINGS,
-    verification::{Findings, Resellers, check_period},
-};
+use super::verification::{Findings, NAMED_IN_A_FAILURE, Resellers, check_period};
 use crate::{
     context::Context,
     domain::ids::ResellerId,
@@ -50,7 +47,7 @@ impl Job for ReconcileCharges {
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         let since = first_day(context.clock.now().date_naive(), self.months);
-        let mut findings = Findings::up_to(NAMED_FINDINGS);
+        let mut findings = Findings::up_to(NAMED_IN_A_FAILURE);
         let mut resellers = Resellers::of(self.reseller_id);
         let mut checked = 0;
         while let Some(reseller_id) = resellers.next(&context.pool).await? {

@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 /// What Invoice Detail of FOCUS 1.4 has, but for the two columns that only issuers with a payment currency of its own
-/// have and the one of those that take order numbers. FOCUS_Spec, specification/datasets/invoice_detail/dataset.md.
+/// have and the one of those that take order numbers. `specification/datasets/invoice_detail` there.
 const SPECIFIED: [&str; 19] = [
     "BilledCost",
     "BillingAccountId",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, Zero};
 use billrunner::domain::{
     charge::ChargeCategory,
     invoice::{CostGroup, LinesBy, TaxRate, price_invoice},
@@ -135,7 +135,7 @@ fn an_invoice_adds_up_as_whole_numbers_do() {
 }
 
 fn group(n: usize, billed_cost: BigDecimal, billing_currency: Currency) -> CostGroup {
-    let non_zero_count = i64::from(billed_cost != BigDecimal::from(0));
+    let non_zero_count = i64::from(!billed_cost.is_zero());
     CostGroup {
         sub_account_id: "account".to_owned(),
         sub_account_name: "Account".to_owned(),

@@ -7,6 +7,9 @@ use sqlx::PgPool;
 
 use crate::{domain::ids::ResellerId, queue::JobError, store::checks};
 
+/// Findings that a job's failure names; of more, only how many.
+pub const NAMED_IN_A_FAILURE: usize = 20;
+
 /// Which promise does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -18,7 +18,7 @@ use sqlx::PgPool;
 
 pub use self::findings::{Check, Finding};
 pub(super) use self::{
-    findings::{Findings, Resellers},
+    findings::{Findings, NAMED_IN_A_FAILURE, Resellers},
     history::check_history,
     sums::check_period,
 };

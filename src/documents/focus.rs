@@ -1,7 +1,7 @@
-//! The FOCUS 1.4 dataset Invoice Detail: invoices as records that a customer's FinOps tools read.
+//! The FOCUS 1.4 dataset Invoice Detail: invoices as records that a customer's cost tools read.
 //!
 //! CSV as RFC 4180 has it: UTF-8, commas, CRLF, titles first; null is an empty field. Columns and values follow the
-//! working draft of the specification (FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec, specification/datasets/invoice_detail).
+//! working draft of the specification (`FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec`, `specification/datasets/invoice_detail`).
 //! Texts stand as they are, without the guard against formulas of the other CSV files: programs read this one, and FOCUS
 //! wants them unchanged. docs/FOCUS-EXPORT.md tells what each column holds.
 

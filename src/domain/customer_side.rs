@@ -9,7 +9,7 @@ use bigdecimal::{BigDecimal, RoundingMode, Zero};
 use super::money::{Currency, parse_decimal};
 
 /// What stands where something was taken out.
-pub const HIDDEN: &str = "…";
+const HIDDEN: &str = "…";
 
 /// Parts of the names of columns that could show the reseller's side. Leaving out one too many harms nobody.
 const RESELLER_SIDE_WORDS: [&str; 24] = [
@@ -40,6 +40,8 @@ const RESELLER_SIDE_WORDS: [&str; 24] = [
 ];
 /// Last words of the names of columns whose numbers name or count something.
 const WORDS_OF_HARMLESS_NUMBERS: [&str; 6] = ["id", "code", "number", "count", "quantity", "version"];
+/// Longest number that is looked at: longer than any amount, and a bound on what a hostile text costs.
+const MAX_NUMBER_CHARS: usize = 120;
 /// Signs of currencies that stand right beside an amount; `¢` and `%` only after it.
 const CURRENCY_SIGNS: &str = "$€£¥₹₩₽₺₪₫฿₴₦₱₡₲₵₸₼₾¢%";
 
@@ -106,7 +108,7 @@ pub fn shown_text(text: &str, reseller_side: &[BigDecimal]) -> String {
         let trail = amount_trail(after);
         if lead.is_none() && trail.is_none() && !is_of_the_reseller(number, reseller_side) {
             // Only its first part: the next may be a number by itself, as in `3 1234.56`.
-            let first = number.find(is_space).map_or(number.len(), |end| end);
+            let first = number.find(is_space).unwrap_or(number.len());
             let end = before.len() + first;
             shown.push_str(rest.get(..end).unwrap_or_default());
             rest = rest.get(end..).unwrap_or_default();
@@ -180,8 +182,8 @@ fn begins_like_a_unit(after: &str) -> bool {
 
 /// Returns how long the number is that a text begins with: digits, marks, groups of three, an exponent.
 fn number_length(text: &str) -> usize {
-    let bytes: Vec<char> = text.chars().collect();
-    let at = |n: usize| bytes.get(n).copied().unwrap_or(' ');
+    let chars: Vec<char> = text.chars().take(MAX_NUMBER_CHARS).collect();
+    let at = |n: usize| chars.get(n).copied().unwrap_or(' ');
     let is_digit = |n: usize| at(n).is_ascii_digit();
     let mut end = 0;
     loop {
@@ -202,7 +204,7 @@ fn number_length(text: &str) -> usize {
             }
         }
     }
-    bytes.iter().take(end).map(|c| c.len_utf8()).sum()
+    chars.iter().take(end).map(|c| c.len_utf8()).sum()
 }
 
 /// Returns where the sign or code of a currency begins that stands right before a number.

@@ -363,7 +363,7 @@ impl Invoice {
     /// number yet.
     #[must_use]
     pub fn as_it_was(self, version: i32, status: InvoiceStatus) -> Self {
-        let earlier = Self { version, status, ..self };
+        let earlier = Self { status, version, ..self };
         if status != InvoiceStatus::Draft {
             return earlier;
         }
