@@ -21,7 +21,6 @@ mod check_history;
 mod clear_dead_letters;
 mod correct_invoice;
 mod discard_invoice;
-mod findings;
 mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
@@ -30,6 +29,7 @@ mod reconcile_charges;
 mod render_document;
 mod send_notification;
 mod start_bill_run;
+mod verification;
 
 pub use change_invoice_status::ChangeInvoiceStatus;
 pub use check_history::CheckHistory;
@@ -44,6 +44,7 @@ pub use reconcile_charges::ReconcileCharges;
 pub use render_document::RenderDocument;
 pub use send_notification::SendNotification;
 pub use start_bill_run::StartBillRun;
+pub use verification::{Check, Finding, Report, Verification};
 
 use crate::{context::Context, providers, queue::Registry};
 

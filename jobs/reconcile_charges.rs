@@ -10,17 +10,12 @@ use chrono::{Datelike, Months, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::findings::{Findings, Resellers};
+use super::verification::{Findings, NAMED_IN_A_FAILURE, Resellers, check_period};
 use crate::{
     context::Context,
     domain::ids::ResellerId,
     queue::{Attempt, Finished, Job, JobError, Queue},
-    store::{
-        charge_sums::ProviderPeriod,
-        checks::{self, ChargedPeriod},
-        jobs::Progress,
-        reconciliation::{ReconcileError, reconcile},
-    },
+    store::{checks, jobs::Progress},
 };
 
 /// Months looked at where the payload does not say: the current one, the one being billed, and one whose late files and
@@ -52,7 +47,7 @@ impl Job for ReconcileCharges {
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         let since = first_day(context.clock.now().date_naive(), self.months);
-        let mut findings = Findings::default();
+        let mut findings = Findings::up_to(NAMED_IN_A_FAILURE);
         let mut resellers = Resellers::of(self.reseller_id);
         let mut checked = 0;
         while let Some(reseller_id) = resellers.next(&context.pool).await? {
@@ -60,34 +55,13 @@ impl Job for ReconcileCharges {
             for period in periods {
                 let note = format!("reseller {reseller_id}");
                 attempt.report_progress(Progress { done: checked, total: None, note }).await?;
-                check(&context, reseller_id, &period, &mut findings).await?;
+                check_period(&mut *context.pool.acquire().await?, reseller_id, &period, &mut findings).await?;
                 checked += 1;
             }
         }
         findings.into_error()?;
         Ok(attempt.complete_without_effects(format!("{checked} months reconcile")))
     }
-}
-
-async fn check(
-    context: &Context,
-    reseller_id: ResellerId,
-    period: &ChargedPeriod,
-    findings: &mut Findings,
-) -> Result<(), JobError> {
-    let ChargedPeriod { provider, billing_period_start } = period;
-    let wanted = ProviderPeriod { reseller_id, provider, billing_period_start: *billing_period_start };
-    match reconcile(&mut *context.pool.acquire().await?, wanted).await {
-        Ok(()) => {}
-        Err(ReconcileError::Differences(differences)) => {
-            for difference in differences {
-                let month = billing_period_start.format("%Y-%m");
-                findings.add(format!("reseller {reseller_id}, {provider} {month}: {difference}"));
-            }
-        }
-        Err(ReconcileError::Database(error)) => return Err(error.into()),
-    }
-    Ok(())
 }
 
 /// Returns the first day of the earliest month.

@@ -16,6 +16,7 @@ use object_store::{ObjectStoreExt, PutPayload, WriteMultipart, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sqlx::{PgConnection, PgPool};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::SendNotification;
@@ -88,16 +89,8 @@ impl Job for RenderDocument {
                 format!("stale: {} is {} at version {}", invoice.document_id, invoice.status, invoice.version);
             return Ok(attempt.complete_without_effects(message));
         }
-        let replaced = match invoice.replaces {
-            Some(id) => {
-                invoices::find(&mut connection, self.reseller_id, id).await?.and_then(|replaced| replaced.number)
-            }
-            None => None,
-        };
+        let model = document_model(&mut connection, &invoice).await?;
         drop(connection);
-        let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
-        let names = Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref() };
-        let model = DocumentModel::with_names(&invoice, &language, names).map_err(JobError::permanent)?;
         let rows = AtomicI64::new(0);
         let progress = || Progress { done: rows.load(Ordering::Relaxed), total: None, note: "rows written".to_owned() };
         // Dropped in the middle it leaves nothing: the object store shows a file once it is whole.
@@ -133,11 +126,11 @@ impl RenderDocument {
         ]);
         let (sha256, size_bytes) = match self.kind {
             DocumentKind::DetailedCsv => {
-                let (file, digest) = self.write_charges(context, invoice, model, rows).await?;
+                let (file, digest) = write_charges(&context.pool, invoice, model, rows).await?;
                 (digest, upload(context, file, &location).await?)
             }
             DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
-                self.render_whole(context, model, &location).await?
+                self.store_whole(context, model, &location).await?
             }
         };
         Ok(NewDocument {
@@ -154,48 +147,18 @@ impl RenderDocument {
         })
     }
 
-    async fn render_whole(
+    async fn store_whole(
         &self,
         context: &Context,
         model: DocumentModel,
         location: &Path,
     ) -> Result<([u8; 32], i64), JobError> {
         let kind = self.kind;
-        let bytes = spawn_blocking(move || documents::render(kind, &model))
-            .await
-            .map_err(JobError::transient)?
-            .map_err(JobError::permanent)?;
+        let bytes = render_whole(kind, model).await?;
         let digest = Sha256::digest(&bytes).into();
         let size = i64::try_from(bytes.len()).map_err(JobError::permanent)?;
         context.objects.put(location, PutPayload::from(bytes)).await.map_err(JobError::transient)?;
         Ok((digest, size))
-    }
-
-    /// Streams charges from Postgres through the writer into a temporary file, so that memory does not grow with the month.
-    async fn write_charges(
-        &self,
-        context: &Context,
-        invoice: &Invoice,
-        model: DocumentModel,
-        rows: &AtomicI64,
-    ) -> Result<(std::fs::File, [u8; 32]), JobError> {
-        let mut connection = context.pool.acquire().await?;
-        let x_columns = detailed_charges::x_column_names(&mut connection, self.reseller_id, self.invoice_id).await?;
-        let (sender, receiver) = mpsc::channel(CHARGES_IN_FLIGHT);
-        let writing = spawn_blocking(move || write_detailed(&model, &x_columns, receiver));
-        let terms = invoice.price_terms();
-        let mut charges = pin!(detailed_charges::detailed_charges(&mut connection, self.reseller_id, self.invoice_id));
-        while let Some(charge) = charges.try_next().await? {
-            let price = terms
-                .price(charge.charge_category, charge.billing_currency, &charge.billed_cost)
-                .map_err(JobError::permanent)?;
-            if sender.send(charge.priced(price)).await.is_err() {
-                break;
-            }
-            rows.fetch_add(1, Ordering::Relaxed);
-        }
-        drop(sender);
-        writing.await.map_err(JobError::transient)?.map_err(JobError::transient)
     }
 
     /// Sends the queued mails about this version and those before it, once all they attach exists.
@@ -213,6 +176,69 @@ impl RenderDocument {
         }
         Ok(())
     }
+}
+
+/// Prints an invoice, with the names that were looked up beside it.
+pub(super) async fn document_model(
+    connection: &mut PgConnection,
+    invoice: &Invoice,
+) -> Result<DocumentModel, JobError> {
+    let profile = providers::find(&invoice.provider).map_err(JobError::permanent)?;
+    let replaced = match invoice.replaces {
+        Some(id) => invoices::find(connection, invoice.reseller_id, id).await?.and_then(|replaced| replaced.number),
+        None => None,
+    };
+    let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
+    let names = Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref() };
+    DocumentModel::with_names(invoice, &language, names).map_err(JobError::permanent)
+}
+
+/// Renders a document and returns the sha256 of its bytes; they are kept nowhere.
+pub(super) async fn rendered_digest(
+    pool: &PgPool,
+    invoice: &Invoice,
+    kind: DocumentKind,
+    model: DocumentModel,
+) -> Result<[u8; 32], JobError> {
+    match kind {
+        DocumentKind::DetailedCsv => Ok(write_charges(pool, invoice, model, &AtomicI64::new(0)).await?.1),
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
+            Ok(Sha256::digest(render_whole(kind, model).await?).into())
+        }
+    }
+}
+
+async fn render_whole(kind: DocumentKind, model: DocumentModel) -> Result<Vec<u8>, JobError> {
+    spawn_blocking(move || documents::render(kind, &model))
+        .await
+        .map_err(JobError::transient)?
+        .map_err(JobError::permanent)
+}
+
+/// Streams charges from Postgres through the writer into a temporary file, so that memory does not grow with the month.
+async fn write_charges(
+    pool: &PgPool,
+    invoice: &Invoice,
+    model: DocumentModel,
+    rows: &AtomicI64,
+) -> Result<(std::fs::File, [u8; 32]), JobError> {
+    let mut connection = pool.acquire().await?;
+    let x_columns = detailed_charges::x_column_names(&mut connection, invoice.reseller_id, invoice.id).await?;
+    let (sender, receiver) = mpsc::channel(CHARGES_IN_FLIGHT);
+    let writing = spawn_blocking(move || write_detailed(&model, &x_columns, receiver));
+    let terms = invoice.price_terms();
+    let mut charges = pin!(detailed_charges::detailed_charges(&mut connection, invoice.reseller_id, invoice.id));
+    while let Some(charge) = charges.try_next().await? {
+        let price = terms
+            .price(charge.charge_category, charge.billing_currency, &charge.billed_cost)
+            .map_err(JobError::permanent)?;
+        if sender.send(charge.priced(price)).await.is_err() {
+            break;
+        }
+        rows.fetch_add(1, Ordering::Relaxed);
+    }
+    drop(sender);
+    writing.await.map_err(JobError::transient)?.map_err(JobError::transient)
 }
 
 fn write_detailed(

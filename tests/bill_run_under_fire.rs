@@ -6,7 +6,7 @@ use anyhow::Result;
 use billrunner::{
     jobs::{InitialStatus, registry},
     queue::{JobOptions, RequestId},
-    store::{invoice_status::find_broken_link, jobs},
+    store::{event_chain::find_broken_link, jobs},
 };
 use sqlx::PgPool;
 

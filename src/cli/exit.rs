@@ -17,6 +17,9 @@ pub enum Failure {
     /// It conflicts with what is recorded.
     #[error("{0}")]
     Refused(String),
+    /// Something recorded does not hold.
+    #[error("{0}")]
+    DoesNotHold(String),
     /// A value on the command line does not read.
     #[error("{0}")]
     Usage(String),
@@ -27,6 +30,7 @@ pub fn code_of(error: &anyhow::Error) -> ExitCode {
     let code = match error.downcast_ref::<Failure>() {
         Some(Failure::NotFound(_)) => 3,
         Some(Failure::Refused(_)) => 4,
+        Some(Failure::DoesNotHold(_)) => 5,
         Some(Failure::Usage(_)) => 2,
         None if error.is::<ConfigError>() || error.is::<MissingVariable>() || error.is::<EnvelopeError>() => 2,
         None if matches!(error.downcast_ref(), Some(AcceptError::Conflict { .. })) => 4,

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::Subcommand;
 
-use super::{Failure, Output, setup};
+use super::{Failure, Output, export_focus, setup};
 use crate::{
     config::Config,
     domain::{billing_period::BillingPeriod, ids::ResellerId, invoice::Invoice, invoice_status::InvoiceStatus},
@@ -41,6 +41,8 @@ pub enum Command {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=10_000))]
         limit: i64,
     },
+    /// Write invoices in the shape of the FOCUS 1.4 dataset Invoice Detail, for customers.
+    ExportFocus(export_focus::Arguments),
     /// Show an invoice with its lines, taxes and history.
     Show {
         /// Its id, number or document id.
@@ -66,6 +68,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
             };
             list(&invoice_list::list(&mut connection, &filter, limit).await?, output)
         }
+        Command::ExportFocus(arguments) => export_focus::run(&arguments, &pool, output).await,
         Command::Show { invoice: name, reseller } => {
             let mut found = invoice_list::find_by_name(&mut connection, &name).await?;
             found.retain(|(reseller_id, _)| reseller.is_none_or(|wanted| wanted == *reseller_id));

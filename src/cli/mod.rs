@@ -14,6 +14,7 @@ mod demo;
 mod directory;
 mod enqueue;
 mod exit;
+mod export_focus;
 mod import;
 mod invoices;
 mod jobs;
@@ -24,6 +25,7 @@ mod redis_acl;
 mod schedules;
 mod schema;
 mod setup;
+mod verify;
 mod web;
 mod worker;
 
@@ -53,7 +55,8 @@ Exit codes:
   1  failed: a server did not answer, or something unexpected happened
   2  the command line or the environment is wrong
   3  what was named does not exist
-  4  refused: the request conflicts with what is recorded, or the job it waited for failed";
+  4  refused: the request conflicts with what is recorded, or the job it waited for failed
+  5  `verify` found something that does not hold";
 
 #[derive(Subcommand)]
 enum Command {
@@ -76,6 +79,8 @@ enum Command {
     /// List and show invoices.
     #[command(subcommand)]
     Invoices(invoices::Command),
+    /// Check events, numbers, sums, statuses and documents; say what is wrong, where, and what to do.
+    Verify(verify::Arguments),
     /// List, show, cancel and retry jobs.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -151,6 +156,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Import(arguments) => import::run(arguments, config, output).await,
         Command::Directory(arguments) => directory::run(&arguments, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,
+        Command::Verify(arguments) => verify::run(&arguments, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
         Command::Schedules(command) => schedules::run(command, config, output).await,
         Command::ApiClients(command) => api_clients::run(command, config, output).await,

@@ -6,25 +6,7 @@
 use std::io::Write;
 
 use super::{DocumentError, csv::Table, model::DocumentModel};
-use crate::domain::invoice::DetailedCharge;
-
-/// Parts of the names of columns that could show the reseller's side. Leaving out one too many harms nobody.
-const RESELLER_SIDE_WORDS: [&str; 14] = [
-    "cost",
-    "price",
-    "pricing",
-    "discount",
-    "margin",
-    "markup",
-    "rate",
-    "credit",
-    "partner",
-    "rebate",
-    "commission",
-    "saving",
-    "amount",
-    "fee",
-];
+use crate::domain::{customer_side::is_for_customers, invoice::DetailedCharge};
 
 /// Writes the charges of one invoice.
 pub struct DetailedCsv<'m, W: Write> {
@@ -95,11 +77,6 @@ impl<'m, W: Write> DetailedCsv<'m, W> {
     pub fn finish(self) -> Result<W, DocumentError> {
         self.table.finish()
     }
-}
-
-fn is_for_customers(column: &str) -> bool {
-    let name = column.to_lowercase();
-    !RESELLER_SIDE_WORDS.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

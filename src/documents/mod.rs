@@ -6,6 +6,7 @@
 
 mod csv;
 mod detailed_csv;
+mod focus;
 mod labels;
 mod model;
 mod pdf;
@@ -23,12 +24,13 @@ use crate::domain::document::DocumentKind;
 
 pub use self::{
     detailed_csv::DetailedCsv,
+    focus::{FOCUS_COLUMNS, FocusInvoiceDetail, Grain},
     labels::Labels,
     model::{Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow},
 };
 
 /// Raised when a format's layout changes, so that stored documents are rendered anew.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
 /// The texts that documents take their words from.
 static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
 

@@ -359,6 +359,17 @@ impl Invoice {
         }
     }
 
+    /// Returns the invoice as it was at an earlier version: its content is the same, as it is frozen, and a draft had no
+    /// number yet.
+    #[must_use]
+    pub fn as_it_was(self, version: i32, status: InvoiceStatus) -> Self {
+        let earlier = Self { status, version, ..self };
+        if status != InvoiceStatus::Draft {
+            return earlier;
+        }
+        Self { number: None, issued_on: None, opened_at: None, ..earlier }
+    }
+
     /// Returns 1, or −1 for a credit note: printed amounts are stored amounts times this.
     pub fn printed_sign(&self) -> BigDecimal {
         match self.kind {

@@ -123,6 +123,17 @@ pub fn plan(from: InvoiceStatus, to: InvoiceStatus) -> Result<Plan, RefusedTrans
     }
 }
 
+/// Returns every step that an invoice can take, as the history records it after the generation.
+pub fn steps() -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (from, to) in InvoiceStatus::ALL.into_iter().flat_map(|from| InvoiceStatus::ALL.map(|to| (from, to))) {
+        if let Ok(Plan::Steps(planned)) = plan(from, to) {
+            steps.extend(planned.iter().filter(|step| !steps.contains(step)).copied().collect::<Vec<_>>());
+        }
+    }
+    steps
+}
+
 /// Tells whether somebody must say why: voiding and reopening do.
 pub fn needs_reason(from: InvoiceStatus, to: InvoiceStatus) -> bool {
     use InvoiceStatus::{Closed, Open, Void};

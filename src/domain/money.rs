@@ -20,6 +20,11 @@ const MAX_EXPONENT: i32 = 60;
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
+    /// Returns every currency that can be invoiced in.
+    pub fn all() -> impl Iterator<Item = Self> {
+        iso_currency::Currency::iter().filter(|currency| currency.exponent().is_some()).map(Self)
+    }
+
     /// Returns the three-letter code.
     pub fn code(self) -> &'static str {
         self.0.code()
@@ -82,8 +87,7 @@ impl JsonSchema for Currency {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let all = iso_currency::Currency::iter().filter(|currency| currency.exponent().is_some());
-        let mut codes: Vec<&str> = all.map(|currency| currency.code()).collect();
+        let mut codes: Vec<&str> = Self::all().map(Self::code).collect();
         codes.sort_unstable();
         json_schema!({ "type": "string", "pattern": "^[A-Z]{3}$", "enum": codes })
     }

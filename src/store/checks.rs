@@ -1,10 +1,13 @@
-//! What the nightly checks ask: which months hold charges, whether fiscal numbers are whole, whether statuses and history
+//! What the nightly checks and `billrunner verify` ask: which months hold charges, whether fiscal numbers are whole, whether statuses and history
 //! agree. Nothing here writes.
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 
-use crate::domain::ids::{InvoiceId, ResellerId};
+use crate::domain::{
+    ids::{InvoiceId, ResellerId},
+    invoice_status as lifecycle,
+};
 
 /// Returns up to 1,000 resellers after one, by id.
 ///
@@ -148,13 +151,14 @@ pub struct Contradiction {
     pub last_version: Option<i32>,
 }
 
-/// Returns up to 20 of a reseller's invoices whose status or version is not that of their last event.
+/// Returns up to 20 of a reseller's invoices, of one month or all, whose status or version is not that of their last event.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn find_contradictions(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
+    billing_period_start: Option<NaiveDate>,
 ) -> sqlx::Result<Vec<Contradiction>> {
     sqlx::query_as!(
         Contradiction,
@@ -164,10 +168,114 @@ pub async fn find_contradictions(
            LEFT JOIN LATERAL (SELECT to_status, invoice_version FROM invoice_events AS event
                               WHERE event.reseller_id = invoice.reseller_id AND event.invoice_id = invoice.id
                               ORDER BY sequence DESC LIMIT 1) AS last ON true
-           WHERE invoice.reseller_id = $1
+           WHERE invoice.reseller_id = $1 AND ($2::date IS NULL OR invoice.billing_period_start = $2)
              AND (invoice.status, invoice.version) IS DISTINCT FROM (last.to_status, last.invoice_version)
            ORDER BY invoice.id LIMIT 20"#,
         reseller_id.0,
+        billing_period_start,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// An invoice whose number is not as it must be.
+#[derive(Clone, Debug)]
+pub struct NumberFault {
+    /// The invoice.
+    pub invoice_id: InvoiceId,
+    /// Its number.
+    pub number: Option<String>,
+    /// Its status.
+    pub status: String,
+    /// Day of issue.
+    pub issued_on: Option<NaiveDate>,
+    /// Whether the history tells of its opening.
+    pub was_opened: bool,
+}
+
+/// Returns up to 20 of a reseller's invoices that have a number and were never issued, were issued and have none, or whose
+/// number is not of the series and year they were issued in.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_number_faults(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+) -> sqlx::Result<Vec<NumberFault>> {
+    sqlx::query_as!(
+        NumberFault,
+        r#"WITH numbered AS (
+             SELECT invoice.id, number, status, issued_on,
+                    EXISTS (SELECT FROM invoice_events AS event WHERE event.reseller_id = invoice.reseller_id
+                            AND event.invoice_id = invoice.id AND event.name = 'opened') AS was_opened,
+                    CASE kind WHEN 'credit_note' THEN '^CN-' ELSE '^' END || to_char(issued_on, 'FMYYYY')
+                        || '(-[a-z][a-z0-9-]*)?-[0-9]{5,}$' AS form
+             FROM invoices AS invoice WHERE reseller_id = $1
+         )
+         SELECT id AS "invoice_id: InvoiceId", number, status, issued_on, was_opened AS "was_opened!" FROM numbered
+         WHERE (number IS NULL) <> (status IN ('draft', 'discarded')) OR (number IS NOT NULL) <> was_opened
+            OR number !~ form OR (number IS NULL) <> (issued_on IS NULL)
+         ORDER BY id LIMIT 20"#,
+        reseller_id.0,
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// An event that does not follow from the one before it in its invoice's history.
+#[derive(Clone, Debug)]
+pub struct WrongStep {
+    /// The invoice.
+    pub invoice_id: InvoiceId,
+    /// Place in the chain.
+    pub sequence: i64,
+    /// What the event is called.
+    pub name: String,
+    /// Status before, as the event says.
+    pub from_status: Option<String>,
+    /// Status after.
+    pub to_status: String,
+    /// Version after.
+    pub version: i32,
+    /// Status that the event before led to; `None` at the first.
+    pub previous_status: Option<String>,
+    /// Version that the event before led to.
+    pub previous_version: Option<i32>,
+}
+
+/// Replays a reseller's histories, of one month or all, and returns up to 20 events that no invoice can have gone through:
+/// other than the lifecycle's steps, from another status than the event before led to, or with a version left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_wrong_steps(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    billing_period_start: Option<NaiveDate>,
+) -> sqlx::Result<Vec<WrongStep>> {
+    let steps: Vec<String> =
+        lifecycle::steps().into_iter().map(|step| format!("{} {} {}", step.from, step.to, step.event)).collect();
+    sqlx::query_as!(
+        WrongStep,
+        r#"WITH step AS (
+             SELECT event.invoice_id, sequence, name, from_status, to_status, invoice_version AS version,
+                    lag(to_status) OVER history AS previous_status, lag(invoice_version) OVER history AS previous_version
+             FROM invoice_events AS event
+             JOIN invoices AS invoice ON invoice.reseller_id = event.reseller_id AND invoice.id = event.invoice_id
+             WHERE event.reseller_id = $1 AND ($2::date IS NULL OR invoice.billing_period_start = $2)
+             WINDOW history AS (PARTITION BY event.invoice_id ORDER BY sequence)
+         )
+         SELECT invoice_id AS "invoice_id: InvoiceId", sequence, name, from_status, to_status, version, previous_status,
+                previous_version
+         FROM step
+         WHERE CASE WHEN previous_version IS NULL
+               THEN (name, coalesce(from_status, ''), to_status, version) <> ('generated', '', 'draft', 1)
+               ELSE from_status IS DISTINCT FROM previous_status OR version <> previous_version + 1
+                    OR concat_ws(' ', from_status, to_status, name) <> ALL ($3) END
+         ORDER BY sequence LIMIT 20"#,
+        reseller_id.0,
+        billing_period_start,
+        &steps,
     )
     .fetch_all(connection)
     .await

@@ -40,6 +40,27 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
         .await
 }
 
+/// Opens a pool whose sessions can only read, whoever logs in; they act as the auditors' role where the login may, else as
+/// the application's.
+///
+/// # Errors
+/// When the URL does not read or Postgres does not answer.
+pub async fn connect_to_read(url: &SecretString, max_connections: u32) -> sqlx::Result<PgPool> {
+    // Not `SET ROLE`, which fails where the login is no member: one that may read by itself is welcome too.
+    let become_reader = "SELECT set_config('role', rolname, false) FROM (
+                             SELECT rolname::text FROM pg_roles
+                             WHERE rolname IN ('billrunner_app', 'billrunner_auditor')
+                               AND pg_has_role(session_user, oid, 'MEMBER')
+                             ORDER BY rolname DESC LIMIT 1) AS reader";
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { sqlx::query(become_reader).execute(connection).await.map(drop) })
+        })
+        .connect_with(options(url)?.options([("default_transaction_read_only", "on")]))
+        .await
+}
+
 /// Opens a pool for the queue itself beside that of the handlers, so that handlers which use theirs up do not keep
 /// outcomes, leases and heartbeats from being written.
 ///

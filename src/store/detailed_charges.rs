@@ -13,9 +13,10 @@ use sqlx::{PgConnection, types::Json};
 use super::charge_sums::decode;
 use crate::domain::{
     charge::ChargeCategory,
+    customer_side::{is_for_customers, shown_text, shown_value},
     ids::{InvoiceId, ResellerId},
     invoice::DetailedCharge,
-    money::Currency,
+    money::{Currency, parse_decimal},
 };
 
 /// One charge with its cost, which only the reseller may see.
@@ -31,9 +32,11 @@ pub struct CostedCharge {
 }
 
 impl CostedCharge {
-    /// Turns it into what the customer may see.
+    /// Turns it into what the customer may see: the price, and texts without what the reseller pays.
     pub fn priced(self, price_exact: BigDecimal) -> DetailedCharge {
-        let Self { charge_category, detail, .. } = self;
+        let Self { charge_category, billed_cost, detail, .. } = self;
+        let columns = detail.x_columns.map(|Json(x_columns)| x_columns).unwrap_or_default();
+        let reseller_side = reseller_side(billed_cost, &columns);
         DetailedCharge {
             sub_account_id: detail.sub_account_id,
             sub_account_name: detail.sub_account_name,
@@ -41,7 +44,7 @@ impl CostedCharge {
             service_category: detail.service_category,
             charge_category,
             is_correction: detail.is_correction,
-            charge_description: detail.charge_description,
+            charge_description: detail.charge_description.map(|text| shown_text(&text, &reseller_side)),
             charge_period_start: detail.charge_period_start,
             charge_period_end: detail.charge_period_end,
             consumed_quantity: detail.consumed_quantity,
@@ -51,10 +54,26 @@ impl CostedCharge {
             resource_name: detail.resource_name,
             sku_id: detail.sku_id,
             tags: detail.tags,
-            x_columns: detail.x_columns.map(|Json(x_columns)| x_columns).unwrap_or_default(),
+            x_columns: shown_columns(columns, &reseller_side),
             price_exact,
         }
     }
+}
+
+/// Returns the numbers of a charge that only the reseller may see: its cost, and those in columns that tell of it.
+fn reseller_side(billed_cost: BigDecimal, columns: &BTreeMap<String, String>) -> Vec<BigDecimal> {
+    let hidden = columns.iter().filter(|(name, _)| !is_for_customers(name));
+    let mut numbers: Vec<BigDecimal> = hidden.filter_map(|(_, value)| parse_decimal(value).ok()).collect();
+    numbers.push(billed_cost);
+    numbers
+}
+
+fn shown_columns(columns: BTreeMap<String, String>, reseller_side: &[BigDecimal]) -> BTreeMap<String, String> {
+    let shown = columns.into_iter().filter_map(|(name, value)| {
+        let value = shown_value(&name, &value, reseller_side)?;
+        Some((name, value))
+    });
+    shown.collect()
 }
 
 /// A row of `charges`.

@@ -1,5 +1,6 @@
 //! Rendered documents: what exists for which version of an invoice.
 
+use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 use super::Corrupt;
@@ -142,4 +143,64 @@ pub async fn since_version(
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(StoredDocument::try_from).collect()
+}
+
+/// A document with what is needed to look at it and to render it again.
+#[derive(Clone, Debug)]
+pub struct RecordedDocument {
+    /// Its id.
+    pub id: DocumentId,
+    /// Of which invoice.
+    pub invoice_id: InvoiceId,
+    /// The invoice's number, or its document id.
+    pub invoice_name: String,
+    /// Of which version of it.
+    pub invoice_version: i32,
+    /// The invoice's status at that version, as the history says.
+    pub status_then: Option<String>,
+    /// The invoice's status now.
+    pub status_now: String,
+    /// Kind, as recorded.
+    pub kind: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Changes when the layout does.
+    pub template_hash: String,
+    /// Path inside the object store.
+    pub location: String,
+    /// Of the bytes.
+    pub sha256: Vec<u8>,
+    /// Of the bytes.
+    pub size_bytes: i64,
+}
+
+/// Returns up to 500 of a reseller's documents after one, of one month's invoices or all, by id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn documents_after(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    billing_period_start: Option<NaiveDate>,
+    after: Option<DocumentId>,
+) -> sqlx::Result<Vec<RecordedDocument>> {
+    sqlx::query_as!(
+        RecordedDocument,
+        r#"SELECT document.id AS "id: DocumentId", invoice.id AS "invoice_id: InvoiceId",
+               coalesce(invoice.number, invoice.document_id) AS "invoice_name!", document.invoice_version,
+               (SELECT to_status FROM invoice_events AS event WHERE event.reseller_id = $1
+                AND event.invoice_id = invoice.id AND event.invoice_version = document.invoice_version
+                ORDER BY sequence LIMIT 1) AS status_then,
+               invoice.status AS status_now, document.kind, document.language, template_hash, location, sha256, size_bytes
+         FROM documents AS document
+         JOIN invoices AS invoice ON invoice.reseller_id = document.reseller_id AND invoice.id = document.invoice_id
+         WHERE document.reseller_id = $1 AND ($2::date IS NULL OR invoice.billing_period_start = $2)
+           AND ($3::uuid IS NULL OR document.id > $3)
+         ORDER BY document.id LIMIT 500"#,
+        reseller_id.0,
+        billing_period_start,
+        after.map(|id| id.0),
+    )
+    .fetch_all(connection)
+    .await
 }

@@ -208,43 +208,6 @@ async fn insert_event(
     .map(drop)
 }
 
-/// Checks a reseller's chain and returns the first place where it does not hold; `None` when all of it does.
-///
-/// # Errors
-/// When the database fails.
-pub async fn find_broken_link(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<i64>> {
-    // Read first: what is appended meanwhile lies behind this end. Without it, events missing at the end are not missed.
-    let end = chain_end(connection, reseller_id).await?;
-    let mut previous_hash = CHAIN_START.to_vec();
-    let mut expected = 1;
-    while expected < end.next_sequence {
-        let page = events_from(connection, reseller_id, expected).await?;
-        if page.is_empty() {
-            return Ok(Some(expected));
-        }
-        for row in page.into_iter().take_while(|row| row.sequence < end.next_sequence) {
-            if row.sequence != expected || !row.follows(reseller_id, &previous_hash) {
-                return Ok(Some(expected));
-            }
-            previous_hash = row.hash;
-            expected += 1;
-        }
-    }
-    Ok((previous_hash != end.last_hash).then_some(expected - 1))
-}
-
-/// Returns where a reseller's chain ends; before the first event, at its start.
-async fn chain_end(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
-    let end = sqlx::query_as!(
-        ChainEnd,
-        "SELECT next_sequence, last_hash FROM event_chains WHERE reseller_id = $1",
-        reseller_id.0,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(end.unwrap_or_else(|| ChainEnd { next_sequence: 1, last_hash: CHAIN_START.to_vec() }))
-}
-
 /// One event as history shows it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct EventRow {
@@ -271,19 +234,16 @@ pub struct EventRow {
     /// When.
     pub occurred_at: DateTime<Utc>,
     #[serde(skip)]
-    previous_hash: Vec<u8>,
+    pub(super) previous_hash: Vec<u8>,
     #[serde(skip)]
-    hash: Vec<u8>,
+    pub(super) hash: Vec<u8>,
 }
 
 impl EventRow {
-    /// Tells whether the event is what its hash was made of, and comes after an event of this hash.
-    fn follows(&self, reseller_id: ResellerId, previous_hash: &[u8]) -> bool {
-        let name = EventName::ALL.into_iter().find(|name| name.as_str() == self.name);
-        let from_status = self.from_status.as_deref().map(str::parse).transpose();
-        let (Some(name), Ok(from_status), Ok(to_status)) = (name, from_status, self.to_status.parse()) else {
-            return false;
-        };
+    /// Returns the hash that the event has after one of another hash; `None` where a field does not read.
+    pub(super) fn hash_after(&self, reseller_id: ResellerId, previous_hash: &[u8]) -> Option<[u8; 32]> {
+        let name = EventName::ALL.into_iter().find(|name| name.as_str() == self.name)?;
+        let from_status = self.from_status.as_deref().map(str::parse).transpose().ok()?;
         let cause = Cause {
             actor: self.actor.clone(),
             reason: self.reason.clone(),
@@ -297,15 +257,16 @@ impl EventRow {
             invoice_version: self.invoice_version,
             name,
             from_status,
-            to_status,
+            to_status: self.to_status.parse().ok()?,
             cause: &cause,
             occurred_at: self.occurred_at,
         };
-        self.previous_hash == previous_hash && self.hash == event.hash(previous_hash)
+        Some(event.hash(previous_hash))
     }
 }
 
-async fn events_from(
+/// Returns up to 1,000 events of a reseller from a place in its chain on.
+pub(super) async fn events_from(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
     sequence: i64,

@@ -18,6 +18,8 @@ pub mod detailed_charges;
 pub mod directory;
 pub mod documents;
 pub mod drafts;
+pub mod event_chain;
+pub mod invoice_details;
 pub mod invoice_list;
 pub mod invoice_status;
 pub mod invoices;
@@ -30,6 +32,7 @@ pub mod operator_actions;
 pub mod queue_controls;
 pub mod reconciliation;
 pub mod schedules;
+pub mod sum_checks;
 pub mod workers;
 
 /// Turns a stored value that no longer reads into the database error it is.

@@ -1,13 +1,14 @@
 //! A reseller's desk: a business, the billrunner that works for it, and what is asked of both again and again.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bigdecimal::BigDecimal;
 use billrunner::{
     clock::Clock,
     domain::{ids::InvoiceId, invoice::Invoice, invoice_status::InvoiceStatus, money::parse_decimal},
-    jobs::{ChangeInvoiceStatus, InitialStatus},
+    jobs::{ChangeInvoiceStatus, InitialStatus, Report, Verification},
     store::{
-        invoice_status::{self, EventRow, find_broken_link},
+        event_chain::find_broken_link,
+        invoice_status::{self, EventRow},
         invoices,
     },
 };
@@ -74,6 +75,25 @@ impl Desk {
 
     pub async fn broken_link(&self) -> Result<Option<i64>> {
         Ok(find_broken_link(&mut *self.office.pool.acquire().await?, self.business.reseller_id).await?)
+    }
+
+    /// Verifies everything, and renders documents again if asked.
+    pub async fn verify(&self, renders_again: bool) -> Result<Report> {
+        let verification = Verification {
+            pool: self.office.pool.clone(),
+            objects: self.office.context.objects.clone(),
+            reseller_id: None,
+            billing_period: None,
+            renders_again,
+        };
+        Ok(verification.run().await?)
+    }
+
+    /// Verifies everything and fails where something does not hold.
+    pub async fn verified(&self) -> Result<()> {
+        let report = self.verify(true).await?;
+        ensure!(report.count() == 0, "{report:#?}");
+        Ok(())
     }
 
     /// Asks for another status, with a reason and without a word to the customer.

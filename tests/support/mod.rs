@@ -16,6 +16,7 @@ pub mod import;
 pub mod nodes;
 pub mod payloads;
 pub mod postgres;
+pub mod properties;
 pub mod proxy;
 pub mod redis;
 pub mod redis_users;

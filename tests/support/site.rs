@@ -1,6 +1,9 @@
 //! A business served by real worker processes: its database, a Redis of its own, a mail server, a folder of objects.
 
-use std::process::{ExitStatus, Stdio};
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use billrunner::mail::sink::Sink;
@@ -63,11 +66,33 @@ impl Site {
 
     /// Runs a command to its end and returns its exit code with what it printed.
     pub async fn run(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
-        let output = self.command(&database_url(self.pool()).await?).args(arguments).output();
+        self.run_on(&database_url(self.pool()).await?, arguments).await
+    }
+
+    /// Runs a command on the database under another login.
+    pub async fn run_on(&self, database_url: &str, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        let output = self.command(database_url).args(arguments).output();
         let output =
             tokio::time::timeout(DEADLINE, output).await.context("waited in vain for the command to end")??;
         let printed = [output.stdout, output.stderr].concat();
         Ok((output.status.code(), String::from_utf8_lossy(&printed).into_owned()))
+    }
+
+    /// Runs a command to its end and returns the most memory it ever held, with what it printed.
+    pub async fn peak_kilobytes(&self, arguments: &[&str]) -> Result<(u64, String)> {
+        let printed = tempfile::NamedTempFile::new()?;
+        let mut command = self.command(&database_url(self.pool()).await?);
+        let mut child = command.args(arguments).stdout(printed.reopen()?).spawn()?;
+        let status = format!("/proc/{}/status", child.id().context("it runs")?);
+        let mut peak = 0;
+        // The system keeps the peak, so only what happens after the last look is missed.
+        while child.try_wait()?.is_none() {
+            let status = tokio::fs::read_to_string(&status).await.unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            peak = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(peak);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok((peak, std::fs::read_to_string(printed.path())?))
     }
 
     fn command(&self, database_url: &str) -> Command {

@@ -11,12 +11,17 @@ use utoipa::ToSchema;
 
 use super::Problem;
 use crate::{
-    domain::ids::JobId,
+    domain::{customer_side::without_amounts, ids::JobId},
     store::{job_status::JobStatus, jobs::NewJob},
 };
 
 /// Says that an answer is that of an earlier request.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Kinds whose failures name amounts of the charge files: what the reseller pays. A client may be a customer's own, so it
+/// learns where something does not add up and not by how much; `billrunner jobs show` tells the reseller.
+const KINDS_THAT_NAME_COSTS: [&str; 4] =
+    ["generate_invoice", "correct_invoice", "change_invoice_status", "reconcile_charges"];
 
 /// What became of a job that was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -176,7 +181,7 @@ pub struct JobView {
     /// When it ended.
     #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<DateTime<Utc>>,
-    /// What went wrong last; null where nothing did, or it is done.
+    /// What went wrong last, without amounts of the charge files; null where nothing did, or it is done.
     last_error: Option<String>,
 }
 
@@ -194,6 +199,7 @@ pub struct ProgressView {
 impl From<JobStatus> for JobView {
     fn from(job: JobStatus) -> Self {
         let (total, note) = (job.progress_total, job.progress_note);
+        let may_name_costs = KINDS_THAT_NAME_COSTS.contains(&job.kind.as_str());
         Self {
             id: job.id,
             kind: job.kind,
@@ -209,7 +215,7 @@ impl From<JobStatus> for JobView {
             run_at: job.run_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
-            last_error: job.last_error,
+            last_error: job.last_error.map(|error| if may_name_costs { without_amounts(&error) } else { error }),
         }
     }
 }
