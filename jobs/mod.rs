@@ -25,6 +25,7 @@ mod findings;
 mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
+mod price_terms;
 mod prune_jobs;
 mod reconcile_charges;
 mod render_document;

@@ -1,6 +1,6 @@
 //! Renders one export of an invoice and keeps it in the object store, then lets the mails go that waited for it.
 //!
-//! Idempotent by invoice, version, kind, language and template: rendering is a pure function of them, so a second run
+//! Idempotent by invoice, version, kind, language, template and currency of the view: rendering is a pure function of them, so a second run
 //! writes the same bytes to the same place. A version the invoice has left behind is no longer rendered; the documents
 //! of the version that followed release its mails.
 
@@ -18,15 +18,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::SendNotification;
+use super::{SendNotification, price_terms};
 use crate::{
     context::Context,
     documents::{self, DetailedCsv, DocumentModel, Names},
     domain::{
+        currency_view::CurrencyView,
         document::DocumentKind,
         ids::{InvoiceId, ResellerId},
         invoice::{DetailedCharge, Invoice},
         invoice_status::InvoiceStatus,
+        money::Currency,
     },
     language::Language,
     providers,
@@ -59,12 +61,16 @@ pub struct RenderDocument {
     pub version: i32,
     /// Which export.
     pub kind: DocumentKind,
+    /// Another currency to show the amounts in, for information; left out it is the invoice's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
 }
 
 impl RenderDocument {
     /// Returns the key that makes the same rendering one job.
     pub fn key(&self, template_hash: &str) -> String {
-        format!("{}/{}/{}/{template_hash}", self.invoice_id, self.version, self.kind)
+        let key = format!("{}/{}/{}/{template_hash}", self.invoice_id, self.version, self.kind);
+        self.currency.map_or_else(|| key.clone(), |currency| format!("{key}/{currency}"))
     }
 }
 
@@ -94,14 +100,17 @@ impl Job for RenderDocument {
             }
             None => None,
         };
+        let view = price_terms::view(&mut connection, &invoice, self.currency).await?;
         drop(connection);
         let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
-        let names = Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref() };
+        let names =
+            Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref(), view: view.as_ref() };
         let model = DocumentModel::with_names(&invoice, &language, names).map_err(JobError::permanent)?;
         let rows = AtomicI64::new(0);
         let progress = || Progress { done: rows.load(Ordering::Relaxed), total: None, note: "rows written".to_owned() };
         // Dropped in the middle it leaves nothing: the object store shows a file once it is whole.
-        let document = attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, model, &rows))).await?;
+        let document =
+            attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, (model, view), &rows))).await?;
 
         let mut effects = attempt.begin().await?;
         // Before a row refers to it: the other way round this and a status change would wait for each other. And of two
@@ -118,10 +127,15 @@ impl RenderDocument {
         &self,
         context: &Context,
         invoice: &Invoice,
-        model: DocumentModel,
+        (model, view): (DocumentModel, Option<CurrencyView>),
         rows: &AtomicI64,
     ) -> Result<NewDocument, JobError> {
-        let template_hash = documents::template_hash(self.kind);
+        let currency = view.as_ref().map(|view| view.currency);
+        let template_hash = match currency {
+            Some(currency) => documents::view_template_hash(self.kind, currency),
+            None => documents::template_hash(self.kind),
+        };
+        let of_view = currency.map(|currency| format!("-{currency}")).unwrap_or_default();
         let language = invoice.language.to_string();
         let file_name = documents::file_name(self.kind, &model);
         let short_hash = template_hash.get(..12).unwrap_or(&template_hash);
@@ -129,11 +143,11 @@ impl RenderDocument {
             "documents",
             &self.reseller_id.to_string(),
             &self.invoice_id.to_string(),
-            &format!("v{}-{}-{language}-{short_hash}.{}", self.version, self.kind, self.kind.extension()),
+            &format!("v{}-{}-{language}{of_view}-{short_hash}.{}", self.version, self.kind, self.kind.extension()),
         ]);
         let (sha256, size_bytes) = match self.kind {
             DocumentKind::DetailedCsv => {
-                let (file, digest) = self.write_charges(context, invoice, model, rows).await?;
+                let (file, digest) = self.write_charges(context, invoice, (model, view), rows).await?;
                 (digest, upload(context, file, &location).await?)
             }
             DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
@@ -146,6 +160,7 @@ impl RenderDocument {
             invoice_version: self.version,
             kind: self.kind,
             language,
+            currency,
             template_hash,
             file_name,
             location: location.to_string(),
@@ -176,7 +191,7 @@ impl RenderDocument {
         &self,
         context: &Context,
         invoice: &Invoice,
-        model: DocumentModel,
+        (model, view): (DocumentModel, Option<CurrencyView>),
         rows: &AtomicI64,
     ) -> Result<(std::fs::File, [u8; 32]), JobError> {
         let mut connection = context.pool.acquire().await?;
@@ -187,8 +202,9 @@ impl RenderDocument {
         let mut charges = pin!(detailed_charges::detailed_charges(&mut connection, self.reseller_id, self.invoice_id));
         while let Some(charge) = charges.try_next().await? {
             let price = terms
-                .price(charge.charge_category, charge.billing_currency, &charge.billed_cost)
+                .price(&charge.priced_by(), charge.billing_currency, &charge.billed_cost)
                 .map_err(JobError::permanent)?;
+            let price = view.as_ref().map_or_else(|| price.clone(), |view| view.convert(&price));
             if sender.send(charge.priced(price)).await.is_err() {
                 break;
             }

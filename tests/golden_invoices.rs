@@ -78,9 +78,8 @@ async fn price(
         let period = ProviderPeriod { reseller_id, provider: PROVIDER, billing_period_start };
         groups.extend(cost_groups(&mut *pool.acquire().await?, period, customer_id, profile.needs_sku()).await?);
     }
-    let terms =
-        PriceTerms { currency, markup_rate: parse_decimal(&golden.markup)?, exchange_rates: BTreeMap::default() };
-    let taxes = [TaxRate { name: "VAT".to_owned(), rate: parse_decimal(&golden.tax_rate)? }];
+    let terms = PriceTerms::of_markup(currency, parse_decimal(&golden.markup)?);
+    let taxes = [TaxRate::new("VAT", parse_decimal(&golden.tax_rate)?)];
     Ok(price_invoice(groups, &terms, &taxes, profile.lines_by)?)
 }
 

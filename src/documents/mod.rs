@@ -19,7 +19,7 @@ use std::{io, sync::LazyLock};
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
-use crate::domain::document::DocumentKind;
+use crate::domain::{document::DocumentKind, money::Currency};
 
 pub use self::{
     detailed_csv::DetailedCsv,
@@ -28,7 +28,7 @@ pub use self::{
 };
 
 /// Raised when a format's layout changes, so that stored documents are rendered anew.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
 /// The texts that documents take their words from.
 static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
 
@@ -81,6 +81,11 @@ pub fn template_hash(kind: DocumentKind) -> String {
         hash
     });
     hex::encode(SHARED.clone().chain_update(kind.as_str()).finalize())
+}
+
+/// Returns the hash of a view in another currency: each currency is a document of its own.
+pub fn view_template_hash(kind: DocumentKind, currency: Currency) -> String {
+    hex::encode(Sha256::new_with_prefix(template_hash(kind)).chain_update(currency.code()).finalize())
 }
 
 /// Returns the document's file name, in ASCII: `factura-2026-00042.pdf`, `factura-2026-00042-detalle.csv`.

@@ -15,6 +15,7 @@ pub mod import;
 pub mod nodes;
 pub mod payloads;
 pub mod postgres;
+pub mod priced;
 pub mod proxy;
 pub mod redis;
 pub mod redis_users;
