@@ -79,7 +79,7 @@ async fn only_the_drafts_that_a_change_is_about_become_stale() -> Result<()> {
     let (first, second) = (desk.business.customers[0], desk.business.customers[1]);
     let with = |rule: serde_json::Value| {
         let mut changed = terms.clone();
-        changed["price_rules"][1] = rule;
+        changed["price_rules"].as_array_mut().expect("rules").push(rule);
         changed
     };
     let mut same_rate = terms.clone();

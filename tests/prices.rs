@@ -49,21 +49,21 @@ pub async fn rendered(desk: &Desk, invoice: &Invoice, kind: DocumentKind, curren
 
 #[tokio::test]
 async fn the_most_specific_rule_prices_each_charge_and_the_line_keeps_which() -> Result<()> {
-    let purchase = (0, "S3", "Storage", "Purchase", "2026-08-05", "100");
-    let desk = open(2, &[COMPUTE, STORAGE, purchase, (1, "EC2", "Compute", "Usage", "2026-08-05", "100")]).await?;
+    let backup = (0, "S3", "Backup", "Usage", "2026-08-05", "100");
+    let desk = open(2, &[COMPUTE, STORAGE, backup, (1, "EC2", "Compute", "Usage", "2026-08-05", "100")]).await?;
     let mut terms = desk.terms();
     terms["price_rules"] = json!([
         { "method": "markup", "rate": "0.10" },
         { "provider": "aws", "method": "margin", "rate": "0.20" },
         { "service_category": "Storage", "method": "markup", "rate": "0.30" },
-        { "service_category": "Storage", "charge_category": "Purchase", "method": "markup", "rate": "0.40" },
+        { "service_category": "Storage", "charge_category": "Usage", "method": "markup", "rate": "0.40" },
         { "customer_id": desk.business.customers[1], "method": "markup", "rate": "0.05" },
         { "provider": "google", "service_name": "EC2", "method": "markup", "rate": "9" },
     ]);
     desk.apply(&terms).await?;
     let draft = desk.draft(0).await?;
-    // aws prints a line per service: usage at 30 % and purchase at 40 % share the one of S3.
-    assert_eq!(nets(&draft), pairs(&[("EC2", "125.00"), ("S3", "270.00")]));
+    // The line of S3 has parts of two rules: storage at a markup of 40 %, backup at the provider's margin of 20 %.
+    assert_eq!(nets(&draft), pairs(&[("EC2", "125.00"), ("S3", "265.00")]));
     assert_eq!(nets(&desk.draft(1).await?), pairs(&[("EC2", "105.00")]));
     let parts = &draft.lines[1].details.prices;
     let rates: Vec<String> = parts
@@ -73,14 +73,14 @@ async fn the_most_specific_rule_prices_each_charge_and_the_line_keeps_which() ->
     assert_eq!(
         rates,
         [
-            "markup 0.4 for service category Storage, charge category Purchase, always",
-            "markup 0.3 for service category Storage, always"
+            "markup 0.4 for service category Storage, charge category Usage, always",
+            "margin 0.2 for provider aws, always"
         ]
     );
     let shown = show(&desk, &draft).await?;
     for expected in [
         "cost 100 EUR, margin 0.2 for provider aws, always: 125 EUR",
-        "cost 100 EUR, markup 0.4 for service category Storage, charge category Purchase, always: 140 EUR",
+        "cost 100 EUR, markup 0.4 for service category Storage, charge category Usage, always: 140 EUR",
         "taxed by IVA 0.21 (S)",
     ] {
         assert!(shown.contains(expected), "{expected} is not in {shown}");
@@ -137,11 +137,11 @@ async fn credits_pass_at_cost_unless_the_reseller_mirrors_its_markup() -> Result
     let mut terms = desk.terms();
     terms["price_rules"] = json!([{ "method": "markup", "rate": "0.5" }]);
     desk.apply(&terms).await?;
-    assert_eq!(nets(&desk.draft(0).await?), pairs(&[("EC2", "130.00")]));
+    assert_eq!(nets(&desk.draft(0).await?), pairs(&[("EC2", "150.00"), ("EC2", "-10.00"), ("EC2", "-10.00")]));
     terms["pricing_policy"] = json!({ "mirror_markup": true });
     desk.apply(&terms).await?;
     assert!(desk.live(0).await?.stale);
-    assert_eq!(nets(&desk.draft(0).await?), pairs(&[("EC2", "120.00")]));
+    assert_eq!(nets(&desk.draft(0).await?), pairs(&[("EC2", "150.00"), ("EC2", "-15.00"), ("EC2", "-15.00")]));
     desk.close().await
 }
 

@@ -81,10 +81,7 @@ pub(super) fn invoice() -> Invoice {
             tax_id: Some("ESA87654321".to_owned()),
             address: "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña".to_owned(),
         },
-        frozen_rules: FrozenRules {
-            rules: PriceRules::new(vec![PriceRule::markup(None, None, decimal("0.777"))]),
-            mirror_markup: false,
-        },
+        frozen_rules: markup("0.777"),
         exact_subtotal: decimal("0"),
         subtotal: decimal("0"),
         tax: decimal("0"),
@@ -108,6 +105,11 @@ pub(super) fn invoice() -> Invoice {
             },
         )]),
     })
+}
+
+fn markup(rate: &str) -> FrozenRules {
+    let rules = PriceRules::new(vec![PriceRule::markup(None, None, decimal(rate))]);
+    FrozenRules { rules, mirror_markup: false }
 }
 
 fn tax(name: &str, rate: &str) -> TaxAmount {

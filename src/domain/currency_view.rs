@@ -33,7 +33,7 @@ impl CurrencyView {
 
     /// Returns an exact amount of the invoice in the view's currency, not rounded.
     pub fn convert(&self, amount: &BigDecimal) -> BigDecimal {
-        amount * &self.exchange_rate.rate
+        (amount * &self.exchange_rate.rate).normalized()
     }
 
     /// Returns the invoice with every printed amount in the view's currency.

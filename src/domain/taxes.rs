@@ -4,7 +4,11 @@
 //! rate, the most specific that fits, so that per name each line has one VAT category (BR-CO-18). The rate in force on
 //! the last day of the billing period applies: there the supply of a month is completed (Directive 2006/112, article 64).
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use bigdecimal::{BigDecimal, Signed, Zero};
 use chrono::NaiveDate;
@@ -293,8 +297,7 @@ pub fn tax_lines(
     currency: Currency,
     language: Option<&LanguageTag>,
 ) -> Vec<TaxAmount> {
-    let mut names: Vec<&str> = rates.iter().map(|rate| rate.name.as_str()).collect();
-    names.dedup();
+    let names: BTreeSet<&str> = rates.iter().map(|rate| rate.name.as_str()).collect();
     let chosen: Vec<Vec<usize>> =
         lines.iter().map(|line| names.iter().filter_map(|name| choose(rates, name, line)).collect()).collect();
     let is_in_use = |place: usize, rate: &TaxRate| {

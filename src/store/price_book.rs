@@ -14,7 +14,7 @@ use crate::domain::{
     directory::{Customer, Directory, PricingPolicy},
     ids::{CustomerId, ResellerId},
     price_rules::{InvalidPriceRule, PriceMethod, PriceRule, check_price_rules},
-    taxes::{InvalidTaxRate, check_tax_rates},
+    taxes::{InvalidTaxRate, TaxCategory, check_tax_rates},
 };
 
 /// Says why a directory is not applied.
@@ -199,7 +199,7 @@ pub async fn replace_tax_rates(
             id,
             tax.name,
             tax.rate,
-            tax.category.map(|category| category.as_str()),
+            tax.category.map(TaxCategory::as_str),
             tax.exemption_code,
             Json(&tax.exemption_reasons) as _,
             &tax.services,
