@@ -43,8 +43,8 @@ async fn a_price_change_never_touches_a_billed_month_and_names_invoice_and_way_o
         "{error}"
     );
     let mut new = terms.clone();
-    new["price_rules"][1] =
-        json!({ "service_name": "EC2", "method": "markup", "rate": "0.2", "valid_from": "2026-08-01" });
+    let of_ec2 = json!({ "service_name": "EC2", "method": "markup", "rate": "0.2", "valid_from": "2026-08-01" });
+    new["price_rules"].as_array_mut().expect("rules").push(of_ec2);
     assert!(refused(&desk, &new).await.contains("the price rule for service EC2 would change 2026-08"));
     let mut charge = terms.clone();
     charge["custom_charges"] = json!([

@@ -4,14 +4,15 @@ use anyhow::Result;
 use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{document::DocumentKind, invoice::Invoice, invoice_status::InvoiceStatus},
-    jobs::ChangeInvoiceStatus,
+    jobs::{ChangeInvoiceStatus, GenerateInvoice, RenderDocument},
+    store::documents,
 };
 use serde_json::{Value, json};
 
 use crate::{
     prices::rendered,
     support::{
-        desk::decimal,
+        desk::{Desk, decimal},
         priced::{Row, open},
     },
 };
@@ -103,19 +104,28 @@ async fn reverse_charge_and_exemption_print_why_nothing_is_taxed_in_every_docume
     desk.close().await
 }
 
-#[tokio::test]
-async fn a_rate_in_the_other_direction_is_none_and_an_old_one_is_refused_by_name() -> Result<()> {
+/// Opens a desk whose customer is invoiced in USD, with one exchange rate of 1.1.
+async fn desk_in_dollars(from: &str, to: &str, day: &str) -> Result<(Desk, Value, GenerateInvoice)> {
     let desk = open(1, &[COMPUTE]).await?;
     let mut terms = desk.terms();
     terms["customers"][0]["currency"] = "USD".into();
-    let in_dollars = billrunner::jobs::GenerateInvoice { currency: "USD".parse()?, ..desk.business.generate(0) };
-    let rate = |from: &str, to: &str, day: &str| json!([{ "from": from, "to": to, "rated_on": day, "rate": "1.1", "source": "ECB" }]);
-    terms["exchange_rates"] = rate("USD", "EUR", "2026-08-31");
+    terms["exchange_rates"] = json!([{ "from": from, "to": to, "rated_on": day, "rate": "1.1", "source": "ECB" }]);
     desk.apply(&terms).await?;
+    let in_dollars = GenerateInvoice { currency: "USD".parse()?, ..desk.business.generate(0) };
+    Ok((desk, terms, in_dollars))
+}
+
+#[tokio::test]
+async fn a_rate_in_the_other_direction_is_none_and_is_not_inverted() -> Result<()> {
+    let (desk, _, in_dollars) = desk_in_dollars("USD", "EUR", "2026-08-31").await?;
     let error = desk.office.refused(&in_dollars).await?;
     assert!(error.contains("no exchange rate from EUR to USD; add one in this direction"), "{error}");
-    terms["exchange_rates"] = rate("EUR", "USD", "2026-07-30");
-    desk.apply(&terms).await?;
+    desk.close().await
+}
+
+#[tokio::test]
+async fn an_old_rate_is_refused_by_name_unless_the_policy_allows_its_age() -> Result<()> {
+    let (desk, mut terms, in_dollars) = desk_in_dollars("EUR", "USD", "2026-07-30").await?;
     let error = desk.office.refused(&in_dollars).await?;
     let expected = "the latest exchange rate from EUR to USD is of 2026-07-30, more than 31 days before 2026-08-31";
     assert!(error.contains(expected), "{error}");
@@ -139,7 +149,7 @@ async fn a_view_in_another_currency_adds_up_states_the_invoices_own_total_and_ke
     desk.office.settled().await?;
     let invoice = desk.live(0).await?;
     let issued_on = invoice.issued_on.expect("a day");
-    let render = |kind| billrunner::jobs::RenderDocument {
+    let render = |kind| RenderDocument {
         reseller_id: invoice.reseller_id,
         invoice_id: invoice.id,
         version: invoice.version,
@@ -172,7 +182,7 @@ async fn a_view_in_another_currency_adds_up_states_the_invoices_own_total_and_ke
     let names: Vec<String> = sqlx::query_scalar(sql).fetch_one(&desk.office.pool).await?;
     let stem = format!("factura-{}", invoice.number.clone().expect("a number"));
     assert_eq!(names, [format!("{stem}-jpy.csv"), format!("{stem}.csv")]);
-    let attached = billrunner::store::documents::of_version(
+    let attached = documents::of_version(
         &mut *desk.office.pool.acquire().await?,
         invoice.reseller_id,
         invoice.id,
