@@ -125,9 +125,10 @@ fn parts_by_margin_that_make_half_a_cent_together_round_up() {
         serde_json::from_value(json!({ "service_category": service_category, "method": "margin", "rate": rate }))
             .expect("a rule")
     };
-    // 0.0001 ÷ 0.3 + 0.0014 ÷ 0.3 = 0.005, though neither has an end.
-    let rules = PriceRules::new(vec![margin("x", "0.7"), margin("y", "0.70")]);
+    // Three times 0.0001 ÷ 0.3, which has no end, and 0.0012 ÷ 0.3 make 0.005; cut off, they would make less.
+    let costs = [("w", "0.0001"), ("x", "0.0001"), ("y", "0.0001"), ("z", "0.0012")];
+    let rules = PriceRules::new(costs.iter().map(|(category, _)| margin(category, "0.7")).collect());
     let terms = PriceTerms { rules, ..PriceTerms::of_markup(euro(), BigDecimal::zero()) };
-    let priced = price(vec![group("x", "0.0001"), group("y", "0.0014")], &terms);
+    let priced = price(costs.iter().map(|(category, cost)| group(category, cost)).collect(), &terms);
     assert_eq!(priced.subtotal.to_plain_string(), "0.01");
 }
