@@ -11,8 +11,9 @@ use billrunner::{
         charge::ChargeCategory,
         document::DocumentKind,
         ids::{CustomerId, InvoiceId, ResellerId},
-        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
+        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, LineDetails, PartyDetails, TaxAmount},
         invoice_status::InvoiceStatus,
+        pricing::FrozenRules,
     },
     language::Language,
 };
@@ -73,14 +74,9 @@ fn invoice(lines: i64) -> Result<Invoice, Box<dyn Error>> {
         language: "es".parse()?,
         reseller: party("Nubes del Sur, S.L."),
         customer: party("Panadería Hermanos Muñoz, S.A."),
-        markup_rate: BigDecimal::default(),
+        frozen_rules: FrozenRules::default(),
         exact_subtotal: subtotal.clone(),
-        taxes: vec![TaxAmount {
-            name: "IVA".to_owned(),
-            rate: BigDecimal::default(),
-            base: subtotal.clone(),
-            amount: BigDecimal::default(),
-        }],
+        taxes: vec![TaxAmount { name: "IVA".to_owned(), base: subtotal.clone(), ..TaxAmount::default() }],
         total: subtotal.clone(),
         subtotal,
         tax: BigDecimal::default(),
@@ -111,6 +107,7 @@ fn line(index: i64) -> Result<Line, Box<dyn Error>> {
         price_exact: net.clone(),
         net,
         charge_count: index % 5000,
+        details: LineDetails { taxes: vec![0], ..LineDetails::default() },
     })
 }
 

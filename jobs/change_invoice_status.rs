@@ -239,8 +239,9 @@ async fn enqueue_documents(effects: &mut Effects, state: &InvoiceState) -> Resul
             invoice_id: state.id,
             version: state.version,
             kind: *kind,
+            currency: None,
         };
-        effects.enqueue(&job, job.key(&documents::template_hash(*kind))).await?;
+        effects.enqueue(&job, job.key(&documents::template_hash(*kind, None))).await?;
     }
     Ok(())
 }

@@ -11,19 +11,21 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-use super::change_invoice_status::{Change, change};
+use super::{
+    change_invoice_status::{Change, change},
+    price_terms,
+};
 use crate::{
     context::Context,
     domain::{
         billing_period::BillingPeriod,
-        charge::ChargeCategory,
         ids::{CustomerId, InvoiceId, ResellerId},
         invoice::{CostGroup, price_invoice},
         invoice_event::{Cause, EventName},
         invoice_status::InvoiceStatus,
         money::Currency,
         notification::StatusPath,
-        pricing::{MissingExchangeRate, PriceTerms},
+        pricing::MissingExchangeRate,
     },
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
@@ -162,9 +164,9 @@ pub(super) async fn generate(
         .await?
         .ok_or(Refused::UnknownCustomer(key.customer_id, key.reseller_id))?;
     let (groups, sources) = load_charges(connection, key, profile.needs_sku()).await?;
-    let terms = price_terms(connection, key, &groups).await?;
+    let terms = price_terms::load(connection, key, &groups, &parties.language).await?;
     check_sums(&groups, &sources)?;
-    let taxes = directory::tax_rates(connection, key.reseller_id, key.customer_id).await?;
+    let taxes = price_terms::load_taxes(connection, key).await?;
     let priced = price_invoice(groups, &terms, &taxes, profile.lines_by).map_err(Refused::from)?;
 
     let now = context.clock.now();
@@ -214,28 +216,6 @@ async fn load_charges(
         return Err(Refused::NoCharges(key.customer_id, key.currency, provider, key.billing_period).into());
     }
     Ok((groups, sources))
-}
-
-/// Loads markup and rates; a rate is that of the period's last day, or the latest before it.
-async fn price_terms(
-    connection: &mut PgConnection,
-    key: &InvoiceKey,
-    groups: &[CostGroup],
-) -> Result<PriceTerms, JobError> {
-    let markup_rate = directory::markup_rate(connection, key.reseller_id, key.customer_id, &key.provider).await?;
-    let mut exchange_rates = BTreeMap::new();
-    let resold = groups.iter().filter(|group| group.charge_category != ChargeCategory::Tax);
-    for from in resold.map(|group| group.billing_currency).filter(|from| *from != key.currency) {
-        if exchange_rates.contains_key(&from) {
-            continue;
-        }
-        let last_day = key.billing_period.last_day();
-        let rate = directory::exchange_rate(connection, key.reseller_id, from, key.currency, last_day)
-            .await?
-            .ok_or(Refused::MissingExchangeRate(MissingExchangeRate { from, to: key.currency }))?;
-        exchange_rates.insert(from, rate);
-    }
-    Ok(PriceTerms { currency: key.currency, markup_rate, exchange_rates })
 }
 
 /// Compares what the lines are made of (the charges) with what the import summed up, exactly.

@@ -9,7 +9,7 @@
 //! | `change_invoice_status` | moves an invoice forward | invoice, target, version |
 //! | `discard_invoice` | throws a draft away | invoice |
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
-//! | `render_document` | renders one export into the object store | invoice, version, kind, language, template |
+//! | `render_document` | renders one export into the object store | invoice, version, kind, language, template, view |
 //! | `send_notification` | sends one mail, at most once | notification |
 //! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
@@ -24,6 +24,7 @@ mod discard_invoice;
 mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
+mod price_terms;
 mod prune_jobs;
 mod reconcile_charges;
 mod render_document;

@@ -1,6 +1,6 @@
 //! Renders one export of an invoice and keeps it in the object store, then lets the mails go that waited for it.
 //!
-//! Idempotent by invoice, version, kind, language and template: rendering is a pure function of them, so a second run
+//! Idempotent by invoice, version, kind, language, template and currency of the view: rendering is a pure function of them, so a second run
 //! writes the same bytes to the same place. A version the invoice has left behind is no longer rendered; the documents
 //! of the version that followed release its mails.
 
@@ -19,15 +19,17 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::SendNotification;
+use super::{SendNotification, price_terms};
 use crate::{
     context::Context,
     documents::{self, DetailedCsv, DocumentModel, Names},
     domain::{
+        currency_view::CurrencyView,
         document::DocumentKind,
         ids::{InvoiceId, ResellerId},
         invoice::{DetailedCharge, Invoice},
         invoice_status::InvoiceStatus,
+        money::Currency,
     },
     language::Language,
     providers,
@@ -60,12 +62,16 @@ pub struct RenderDocument {
     pub version: i32,
     /// Which export.
     pub kind: DocumentKind,
+    /// Another currency to show the amounts in, for information; left out it is the invoice's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
 }
 
 impl RenderDocument {
     /// Returns the key that makes the same rendering one job.
     pub fn key(&self, template_hash: &str) -> String {
-        format!("{}/{}/{}/{template_hash}", self.invoice_id, self.version, self.kind)
+        let key = format!("{}/{}/{}/{template_hash}", self.invoice_id, self.version, self.kind);
+        self.currency.map_or_else(|| key.clone(), |currency| format!("{key}/{currency}"))
     }
 }
 
@@ -89,12 +95,13 @@ impl Job for RenderDocument {
                 format!("stale: {} is {} at version {}", invoice.document_id, invoice.status, invoice.version);
             return Ok(attempt.complete_without_effects(message));
         }
-        let model = document_model(&mut connection, &invoice).await?;
+        let printed = print(&mut connection, &invoice, self.currency).await?;
         drop(connection);
         let rows = AtomicI64::new(0);
         let progress = || Progress { done: rows.load(Ordering::Relaxed), total: None, note: "rows written".to_owned() };
         // Dropped in the middle it leaves nothing: the object store shows a file once it is whole.
-        let document = attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, model, &rows))).await?;
+        let document =
+            attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, printed, &rows))).await?;
 
         let mut effects = attempt.begin().await?;
         // Before a row refers to it: the other way round this and a status change would wait for each other. And of two
@@ -111,22 +118,24 @@ impl RenderDocument {
         &self,
         context: &Context,
         invoice: &Invoice,
-        model: DocumentModel,
+        printed: Printed,
         rows: &AtomicI64,
     ) -> Result<NewDocument, JobError> {
-        let template_hash = documents::template_hash(self.kind);
+        let currency = printed.view.as_ref().map(|view| view.currency);
+        let template_hash = documents::template_hash(self.kind, currency);
+        let of_view = currency.map(|currency| format!("-{currency}")).unwrap_or_default();
         let language = invoice.language.to_string();
-        let file_name = documents::file_name(self.kind, &model);
+        let file_name = documents::file_name(self.kind, &printed.model);
         let short_hash = template_hash.get(..12).unwrap_or(&template_hash);
         let location = Path::from_iter([
             "documents",
             &self.reseller_id.to_string(),
             &self.invoice_id.to_string(),
-            &format!("v{}-{}-{language}-{short_hash}.{}", self.version, self.kind, self.kind.extension()),
+            &format!("v{}-{}-{language}{of_view}-{short_hash}.{}", self.version, self.kind, self.kind.extension()),
         ]);
         let (sha256, size_bytes) = match self.kind {
             DocumentKind::DetailedCsv => {
-                let (file, digest) = write_charges(&context.pool, invoice, model, rows).await?;
+                let (file, digest) = write_charges(&context.pool, invoice, printed, rows).await?;
                 (digest, upload(context, file, &location).await?)
             }
             DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
@@ -139,6 +148,7 @@ impl RenderDocument {
             invoice_version: self.version,
             kind: self.kind,
             language,
+            currency,
             template_hash,
             file_name,
             location: location.to_string(),
@@ -178,19 +188,29 @@ impl RenderDocument {
     }
 }
 
-/// Prints an invoice, with the names that were looked up beside it.
-pub(super) async fn document_model(
+/// An invoice as it is printed, and the view in another currency that it is printed in.
+pub(super) struct Printed {
+    model: DocumentModel,
+    view: Option<CurrencyView>,
+}
+
+/// Prints an invoice, with the names that were looked up beside it, in its own currency or a view in another.
+pub(super) async fn print(
     connection: &mut PgConnection,
     invoice: &Invoice,
-) -> Result<DocumentModel, JobError> {
+    currency: Option<Currency>,
+) -> Result<Printed, JobError> {
     let profile = providers::find(&invoice.provider).map_err(JobError::permanent)?;
     let replaced = match invoice.replaces {
         Some(id) => invoices::find(connection, invoice.reseller_id, id).await?.and_then(|replaced| replaced.number),
         None => None,
     };
     let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
-    let names = Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref() };
-    DocumentModel::with_names(invoice, &language, names).map_err(JobError::permanent)
+    let view = price_terms::view(connection, invoice, currency).await?;
+    let names =
+        Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref(), view: view.as_ref() };
+    let model = DocumentModel::with_names(invoice, &language, names).map_err(JobError::permanent)?;
+    Ok(Printed { model, view })
 }
 
 /// Renders a document and returns the sha256 of its bytes; they are kept nowhere.
@@ -198,12 +218,12 @@ pub(super) async fn rendered_digest(
     pool: &PgPool,
     invoice: &Invoice,
     kind: DocumentKind,
-    model: DocumentModel,
+    printed: Printed,
 ) -> Result<[u8; 32], JobError> {
     match kind {
-        DocumentKind::DetailedCsv => Ok(write_charges(pool, invoice, model, &AtomicI64::new(0)).await?.1),
+        DocumentKind::DetailedCsv => Ok(write_charges(pool, invoice, printed, &AtomicI64::new(0)).await?.1),
         DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
-            Ok(Sha256::digest(render_whole(kind, model).await?).into())
+            Ok(Sha256::digest(render_whole(kind, printed.model).await?).into())
         }
     }
 }
@@ -219,7 +239,7 @@ async fn render_whole(kind: DocumentKind, model: DocumentModel) -> Result<Vec<u8
 async fn write_charges(
     pool: &PgPool,
     invoice: &Invoice,
-    model: DocumentModel,
+    Printed { model, view }: Printed,
     rows: &AtomicI64,
 ) -> Result<(std::fs::File, [u8; 32]), JobError> {
     let mut connection = pool.acquire().await?;
@@ -230,8 +250,9 @@ async fn write_charges(
     let mut charges = pin!(detailed_charges::detailed_charges(&mut connection, invoice.reseller_id, invoice.id));
     while let Some(charge) = charges.try_next().await? {
         let price = terms
-            .price(charge.charge_category, charge.billing_currency, &charge.billed_cost)
+            .price(&charge.priced_by(), charge.billing_currency, &charge.billed_cost)
             .map_err(JobError::permanent)?;
+        let price = view.as_ref().map_or_else(|| price.clone(), |view| view.convert(&price));
         if sender.send(charge.priced(price)).await.is_err() {
             break;
         }

@@ -229,7 +229,8 @@ async fn changed_terms_make_drafts_stale_and_leave_issued_invoices_alone() -> Re
     directory::apply(&mut apply, &serde_json::from_value(terms.clone())?).await?;
     apply.commit().await?;
     assert!(!desk.live(1).await?.stale, "the same terms again change nothing");
-    terms["markups"][0]["rate"] = "0.5".into();
+    let of_second = serde_json::json!({ "customer_id": desk.business.customers[1], "rate": "0.5" });
+    terms["markups"].as_array_mut().expect("markups").push(of_second);
     let mut apply = desk.office.pool.begin().await?;
     directory::apply(&mut apply, &serde_json::from_value(terms)?).await?;
     apply.commit().await?;

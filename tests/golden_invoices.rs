@@ -80,9 +80,8 @@ async fn price(
         let period = ProviderPeriod { reseller_id, provider, billing_period_start };
         groups.extend(cost_groups(&mut *pool.acquire().await?, period, customer_id, false).await?);
     }
-    let terms =
-        PriceTerms { currency, markup_rate: parse_decimal(&golden.markup)?, exchange_rates: BTreeMap::default() };
-    let taxes = [TaxRate { name: "VAT".to_owned(), rate: parse_decimal(&golden.tax_rate)? }];
+    let terms = PriceTerms::of_markup(currency, parse_decimal(&golden.markup)?);
+    let taxes = [TaxRate::new("VAT", parse_decimal(&golden.tax_rate)?)];
     Ok(price_invoice(groups, &terms, &taxes, LINES_BY)?)
 }
 

@@ -39,7 +39,13 @@ impl Desk {
 }
 
 fn render(invoice: &Invoice, kind: DocumentKind) -> RenderDocument {
-    RenderDocument { reseller_id: invoice.reseller_id, invoice_id: invoice.id, version: invoice.version, kind }
+    RenderDocument {
+        reseller_id: invoice.reseller_id,
+        invoice_id: invoice.id,
+        version: invoice.version,
+        kind,
+        currency: None,
+    }
 }
 
 #[tokio::test]

@@ -85,6 +85,7 @@ async fn a_cancelled_export_leaves_no_document() -> Result<()> {
         invoice_id: invoice.id,
         version: invoice.version,
         kind: DocumentKind::DetailedCsv,
+        currency: None,
     };
     let occupied = occupy(&desk.database, "LOCK TABLE charges IN ACCESS EXCLUSIVE MODE").await?;
     let id = desk.office.hand_in(&render).await?;

@@ -40,7 +40,13 @@ document-zero-lines = { $count ->
 }
 document-replaces = Ersetzt { $number }
 document-exchange-rate = Wechselkurs: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
-document-converted-view = Die Beträge sind zur Information in { $currency } angegeben. Dieses Dokument ist in { $invoice_currency } ausgestellt.
+document-converted-view = Die Beträge sind zur Information in { $currency } angegeben. Dieses Dokument ist in { $invoice_currency } ausgestellt; die Gesamtsumme beträgt { $total }.
+document-custom-charges = Weitere Posten und Nachlässe
+document-tax-exempt = Steuerfrei
+document-tax-reverse-charge = Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge)
+document-tax-intra-community = Steuerfreie innergemeinschaftliche Lieferung oder Leistung
+document-tax-export = Steuerfreie Ausfuhr in ein Drittland
+document-tax-outside-scope = Nicht steuerbar
 
 document-category-usage = Nutzung
 document-category-purchase = Kauf
@@ -87,6 +93,7 @@ document-column-price = Preis
 document-column-net = Nettobetrag
 document-column-tax = Steuern
 document-column-total = Gesamtbetrag
+document-column-remark = Bemerkungen
 
 ## E-Mails
 

@@ -39,7 +39,13 @@ document-zero-lines = { $count ->
 }
 document-replaces = Replaces { $number }
 document-exchange-rate = Exchange rate: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
-document-converted-view = Amounts are shown in { $currency } for information. This document is issued in { $invoice_currency }.
+document-converted-view = Amounts are shown in { $currency } for information. This document is issued in { $invoice_currency }; its total is { $total }.
+document-custom-charges = Other charges and discounts
+document-tax-exempt = Exempt from tax
+document-tax-reverse-charge = Reverse charge: the customer owes the tax
+document-tax-intra-community = Exempt: intra-community supply
+document-tax-export = Exempt: export outside the European Union
+document-tax-outside-scope = Not subject to tax
 
 document-category-usage = Usage
 document-category-purchase = Purchase
@@ -86,6 +92,7 @@ document-column-price = Price
 document-column-net = Net amount
 document-column-tax = Tax
 document-column-total = Total
+document-column-remark = Remarks
 
 ## Mails
 

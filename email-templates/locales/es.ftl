@@ -39,7 +39,13 @@ document-zero-lines = { $count ->
 }
 document-replaces = Sustituye a { $number }
 document-exchange-rate = Tipo de cambio: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
-document-converted-view = Los importes se muestran en { $currency } a título informativo. Este documento está emitido en { $invoice_currency }.
+document-converted-view = Los importes se muestran en { $currency } a título informativo. Este documento está emitido en { $invoice_currency }; su total es { $total }.
+document-custom-charges = Otros cargos y descuentos
+document-tax-exempt = Exento de impuestos
+document-tax-reverse-charge = Inversión del sujeto pasivo: el cliente debe el impuesto
+document-tax-intra-community = Exento: entrega intracomunitaria
+document-tax-export = Exento: exportación fuera de la Unión Europea
+document-tax-outside-scope = No sujeto a impuestos
 
 document-category-usage = Consumo
 document-category-purchase = Compra
@@ -86,6 +92,7 @@ document-column-price = Precio
 document-column-net = Importe neto
 document-column-tax = Impuestos
 document-column-total = Total
+document-column-remark = Observaciones
 
 ## Correos
 

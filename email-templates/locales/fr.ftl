@@ -39,7 +39,13 @@ document-zero-lines = { $count ->
 }
 document-replaces = Remplace { $number }
 document-exchange-rate = Taux de change : 1 { $from } = { $rate } { $to } ({ $source }, { $date })
-document-converted-view = Les montants sont affichés en { $currency } à titre indicatif. Ce document est émis en { $invoice_currency }.
+document-converted-view = Les montants sont affichés en { $currency } à titre indicatif. Ce document est émis en { $invoice_currency } ; son total est de { $total }.
+document-custom-charges = Autres frais et remises
+document-tax-exempt = Exonéré de taxe
+document-tax-reverse-charge = Autoliquidation : la taxe est due par le client
+document-tax-intra-community = Exonéré : livraison intracommunautaire
+document-tax-export = Exonéré : exportation hors de l’Union européenne
+document-tax-outside-scope = Non soumis à la taxe
 
 document-category-usage = Utilisation
 document-category-purchase = Achat
@@ -86,6 +92,7 @@ document-column-price = Prix
 document-column-net = Montant net
 document-column-tax = Taxes
 document-column-total = Total
+document-column-remark = Remarques
 
 ## Courriels
 

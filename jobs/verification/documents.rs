@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     documents::template_hash,
-    domain::{document::DocumentKind, ids::ResellerId, invoice_status::InvoiceStatus},
-    jobs::render_document::{document_model, rendered_digest},
+    domain::{document::DocumentKind, ids::ResellerId, invoice_status::InvoiceStatus, money::Currency},
+    jobs::render_document::{print, rendered_digest},
     queue::JobError,
     store::{
         documents::{RecordedDocument, documents_after},
@@ -101,8 +101,9 @@ async fn render(
 ) -> Result<Option<[u8; 32]>, JobError> {
     let known = (document.kind.parse(), document.language.parse(), document.status_then.as_deref().map(str::parse));
     let (Ok(kind), Ok(language), Some(Ok(status))) = known else { return Ok(None) };
+    let Ok(view) = document.currency.as_deref().map(str::parse::<Currency>).transpose() else { return Ok(None) };
     let kind: DocumentKind = kind;
-    if document.template_hash != template_hash(kind) || document.status_now == InvoiceStatus::Discarded.as_str() {
+    if document.template_hash != template_hash(kind, view) || document.status_now == InvoiceStatus::Discarded.as_str() {
         return Ok(None);
     }
     let mut connection = pool.acquire().await?;
@@ -111,7 +112,7 @@ async fn render(
     };
     let mut invoice = invoice.as_it_was(document.invoice_version, status);
     invoice.language = language;
-    let model = document_model(&mut connection, &invoice).await?;
+    let printed = print(&mut connection, &invoice, view).await?;
     drop(connection);
-    Ok(Some(rendered_digest(pool, &invoice, kind, model).await?))
+    Ok(Some(rendered_digest(pool, &invoice, kind, printed).await?))
 }

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::Subcommand;
 
-use super::{Failure, Output, export_focus, setup};
+use super::{Failure, Output, explanation::explain, export_focus, setup};
 use crate::{
     config::Config,
     domain::{billing_period::BillingPeriod, ids::ResellerId, invoice::Invoice, invoice_status::InvoiceStatus},
@@ -43,7 +43,7 @@ pub enum Command {
     },
     /// Write invoices in the shape of the FOCUS 1.4 dataset Invoice Detail, for customers.
     ExportFocus(export_focus::Arguments),
-    /// Show an invoice with its lines, taxes and history.
+    /// Show an invoice with its lines, how each came to its price, taxes and history.
     Show {
         /// Its id, number or document id.
         invoice: String,
@@ -115,11 +115,17 @@ fn to_json(invoice: &Invoice, events: &[EventRow]) -> serde_json::Value {
             "price_exact": line.price_exact.to_plain_string(),
             "net": line.net.to_plain_string(),
             "charge_count": line.charge_count,
+            "exchange_rate": line.exchange_rate.to_plain_string(),
+            "details": line.details,
+            "explanation": explain(invoice, line),
         })
     });
     let taxes = invoice.taxes.iter().map(|tax| {
         serde_json::json!({
             "name": tax.name,
+            "category": tax.category,
+            "exemption_code": tax.exemption_code,
+            "exemption_reason": tax.exemption_reason,
             "rate": tax.rate.to_plain_string(),
             "base": tax.base.to_plain_string(),
             "amount": tax.amount.to_plain_string(),
@@ -145,6 +151,7 @@ fn to_json(invoice: &Invoice, events: &[EventRow]) -> serde_json::Value {
         "taxes": taxes.collect::<Vec<_>>(),
         "tax": invoice.tax.to_plain_string(),
         "total": invoice.total.to_plain_string(),
+        "price_rules": invoice.frozen_rules,
         "rounding_delta": invoice.rounding_delta.to_plain_string(),
         "zero_line_count": invoice.zero_line_count,
         "charge_count": invoice.charge_count,
@@ -171,10 +178,13 @@ fn describe(invoice: &Invoice, events: &[EventRow]) -> String {
             line.section_name,
             line.description
         ));
+        lines.extend(explain(invoice, line).into_iter().map(|sentence| format!("{:>16}{sentence}", "")));
     }
     lines.push(format!("{:>14}  subtotal", invoice.subtotal.to_plain_string()));
     for tax in &invoice.taxes {
-        lines.push(format!("{:>14}  {} {}", tax.amount.to_plain_string(), tax.name, tax.rate.to_plain_string()));
+        let (amount, rate, base) =
+            (tax.amount.to_plain_string(), tax.rate.to_plain_string(), tax.base.to_plain_string());
+        lines.push(format!("{amount:>14}  {} {rate} ({}) on {base}", tax.name, tax.category));
     }
     lines.push(format!("{:>14}  total {}", invoice.total.to_plain_string(), invoice.currency));
     for event in events {

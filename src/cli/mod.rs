@@ -14,6 +14,7 @@ mod demo;
 mod directory;
 mod enqueue;
 mod exit;
+mod explanation;
 mod export_focus;
 mod import;
 mod invoices;

@@ -98,6 +98,8 @@ pub(super) fn render(model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
             table.number(&BigDecimal::from(line.charge_count))?;
             table.number(&line.net.value)?;
             table.text(model.currency.code())?;
+            table.text(&line.taxes)?;
+            table.text(&line.remark)?;
             table.end_row()?;
         }
     }
@@ -135,8 +137,8 @@ pub(super) mod tests {
         let text = String::from_utf8(render(&model(&invoice(), "es")).expect("a file")).expect("utf-8");
         let mut lines = text.split("\r\n");
         assert!(lines.next().is_some_and(|titles| titles.starts_with("\u{feff}Número;Periodo de facturación;")));
-        let first =
-            "2026-00042;2026-08;012345678901;012345678901;;Amazon Simple Storage Service;Consumo;1234;1234,50;EUR";
+        let first = "2026-00042;2026-08;012345678901;012345678901;;Amazon Simple Storage Service;Consumo;1234;1234,50;EUR;\
+             IVA 21\u{a0}% (S), Recargo de equivalencia 5,2\u{a0}% (S);";
         assert_eq!(lines.next(), Some(first));
     }
 

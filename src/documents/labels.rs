@@ -57,7 +57,7 @@ struct CategoryNames {
 }
 
 /// Columns of the CSV of lines, as keys without their prefix.
-const LINE_COLUMNS: [&str; 10] = [
+const LINE_COLUMNS: [&str; 12] = [
     "number",
     "billing-period",
     "sub-account-id",
@@ -68,6 +68,8 @@ const LINE_COLUMNS: [&str; 10] = [
     "charge-count",
     "net",
     "currency",
+    "tax",
+    "remark",
 ];
 
 /// Columns of the detailed CSV, as keys without their prefix.

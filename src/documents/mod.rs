@@ -20,7 +20,7 @@ use std::{io, sync::LazyLock};
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
-use crate::domain::document::DocumentKind;
+use crate::domain::{document::DocumentKind, money::Currency};
 
 pub use self::{
     detailed_csv::DetailedCsv,
@@ -71,7 +71,8 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
 }
 
 /// Returns a hash that changes when the same invoice would give another document: new texts, typefaces or layout.
-pub fn template_hash(kind: DocumentKind) -> String {
+/// A view in another currency is a document of its own for each currency.
+pub fn template_hash(kind: DocumentKind, view: Option<Currency>) -> String {
     static SHARED: LazyLock<Sha256> = LazyLock::new(|| {
         let mut hash = Sha256::new_with_prefix(LAYOUT_VERSION.to_be_bytes());
         for file in TEXTS.files() {
@@ -82,7 +83,9 @@ pub fn template_hash(kind: DocumentKind) -> String {
         hash.update(pdf::BOLD);
         hash
     });
-    hex::encode(SHARED.clone().chain_update(kind.as_str()).finalize())
+    let hash = hex::encode(SHARED.clone().chain_update(kind.as_str()).finalize());
+    let Some(currency) = view else { return hash };
+    hex::encode(Sha256::new_with_prefix(hash).chain_update(currency.code()).finalize())
 }
 
 /// Returns the document's file name, in ASCII: `factura-2026-00042.pdf`, `factura-2026-00042-detalle.csv`.

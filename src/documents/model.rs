@@ -9,7 +9,7 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 
 use super::labels::Labels;
-use crate::domain::money::Currency;
+use crate::domain::{currency_view::CurrencyView, money::Currency};
 
 /// Longest text that is shown on screens and in file properties; the CSV files have it whole.
 const MAX_SHOWN_CHARS: usize = 400;
@@ -67,7 +67,7 @@ pub struct Fact {
     pub value: String,
 }
 
-/// The lines of one provider account, or their corrections of one earlier month.
+/// The lines of one provider account, their corrections of one earlier month, or the custom charges.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Section {
     /// Provider account id.
@@ -112,6 +112,10 @@ pub struct PrintedLine {
     pub charges: String,
     /// The price.
     pub net: Amount,
+    /// Names, rates and categories of the taxes that apply.
+    pub taxes: String,
+    /// Why it is not taxed, and what else its row is to say in a file without room for notes.
+    pub remark: String,
 }
 
 /// A row of the totals.
@@ -139,6 +143,8 @@ pub struct Names<'a> {
     pub provider: Option<&'a str>,
     /// Number of the void invoice that this one stands for; else its id is printed.
     pub replaced_number: Option<&'a str>,
+    /// Another currency that the amounts are shown in.
+    pub view: Option<&'a CurrencyView>,
 }
 
 /// An invoice as it is printed.

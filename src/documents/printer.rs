@@ -15,9 +15,12 @@ use super::{
 };
 use crate::{
     domain::{
+        currency_view::CurrencyView,
         invoice::{Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
         invoice_status::InvoiceStatus,
         money::Currency,
+        pricing::ExchangeRate,
+        taxes::TaxCategory,
     },
     language::{Argument, Language, LanguageError},
 };
@@ -43,6 +46,13 @@ impl DocumentModel {
     /// # Errors
     /// When the language lacks a text.
     pub fn with_names(invoice: &Invoice, language: &Language, names: Names<'_>) -> Result<Self, LanguageError> {
+        match names.view {
+            None => Self::print(invoice, language, names),
+            Some(view) => Self::print(&view.convert_invoice(invoice), language, names),
+        }
+    }
+
+    fn print(invoice: &Invoice, language: &Language, names: Names<'_>) -> Result<Self, LanguageError> {
         let printer = Printer { invoice, language };
         let labels = Labels::new(language, invoice.currency)?;
         let (heading_key, file_key) = match invoice.kind {
@@ -65,17 +75,24 @@ impl DocumentModel {
             issuer: printer.party(&invoice.reseller)?,
             customer: printer.party(&invoice.customer)?,
             facts: printer.facts(names)?,
-            sections: printer.sections(&labels)?,
+            sections: printer.sections(&labels, &printer.remarks(names)?)?,
             categories: categories_of(&invoice.lines).into_iter().map(|of| labels.category_name(of).into()).collect(),
             subtotal: printer.total_row(labels.subtotal.clone(), &invoice.subtotal),
             taxes: printer.taxes()?,
             total: printer.total_row(labels.total.clone(), &invoice.total),
             notes: printer.notes(names)?,
             number_style: number_style(language),
-            file_stem: file_stem(&language.text(file_key)?, printed_number),
+            file_stem: file_stem(&language.text(file_key)?, printed_number, names.view),
             labels,
         })
     }
+}
+
+/// What rows of a file without notes say of their taxes and currency.
+struct Remarks {
+    taxes: Vec<String>,
+    exemptions: Vec<String>,
+    view: Option<String>,
 }
 
 struct Printer<'a> {
@@ -117,18 +134,21 @@ impl Printer<'_> {
         printed.map(|(key, value)| Ok(Fact { label: language.text(key)?, value })).collect()
     }
 
-    fn sections(&self, labels: &Labels) -> Result<Vec<Section>, LanguageError> {
+    fn sections(&self, labels: &Labels, remarks: &Remarks) -> Result<Vec<Section>, LanguageError> {
         let same_section = |a: &Line, b: &Line| {
             (a.correction_of, &a.section_id, &a.section_name) == (b.correction_of, &b.section_id, &b.section_name)
         };
-        self.invoice.lines.chunk_by(same_section).map(|lines| self.section(lines, labels)).collect()
+        self.invoice.lines.chunk_by(same_section).map(|lines| self.section(lines, labels, remarks)).collect()
     }
 
-    fn section(&self, lines: &[Line], labels: &Labels) -> Result<Section, LanguageError> {
+    fn section(&self, lines: &[Line], labels: &Labels, remarks: &Remarks) -> Result<Section, LanguageError> {
         let first = lines.first();
+        let custom = first.filter(|line| line.is_custom_charge());
+        let custom = custom.map(|_| self.language.text("document-custom-charges")).transpose()?;
         let id = first.map(|line| clean(&line.section_id)).unwrap_or_default();
         let name = first.map(|line| clean(&line.section_name)).filter(|name| !name.trim().is_empty());
-        let name = name.unwrap_or_else(|| id.clone());
+        let name = custom.clone().or(name).unwrap_or_else(|| id.clone());
+        let id = if custom.is_some() { name.clone() } else { id };
         let short_name = cut_after(&name, MAX_REPEATED_NAME_CHARS).into_owned();
         let month = first.and_then(|line| line.correction_of);
         let correction = month.map(|month| {
@@ -142,18 +162,26 @@ impl Printer<'_> {
             correction: correction.transpose()?,
             corrected_month: month.map(|month| month.format("%Y-%m").to_string()),
             subtotal: self.amount(&lines.iter().map(|line| &line.net).sum()),
-            lines: lines.iter().map(|line| self.line(line, labels)).collect(),
+            lines: lines.iter().map(|line| self.line(line, labels, remarks)).collect(),
             id,
             name,
         })
     }
 
-    fn line(&self, line: &Line, labels: &Labels) -> PrintedLine {
+    fn line(&self, line: &Line, labels: &Labels, remarks: &Remarks) -> PrintedLine {
+        let places = &line.details.taxes;
+        let of_taxes = |texts: &[String]| -> Vec<String> {
+            places.iter().filter_map(|place| texts.get(*place)).filter(|text| !text.is_empty()).cloned().collect()
+        };
+        let remark = [of_taxes(&remarks.exemptions), remarks.view.iter().cloned().collect()].concat();
+        let charges = self.language.decimal(&BigDecimal::from(line.charge_count), 0);
         PrintedLine {
+            taxes: of_taxes(&remarks.taxes).join(", "),
+            remark: remark.join(" "),
             description: clean(&line.description),
             category: line.charge_category.map(|category| labels.category_name(category).to_owned()),
             charge_count: line.charge_count,
-            charges: self.language.decimal(&BigDecimal::from(line.charge_count), 0),
+            charges: if line.is_custom_charge() { String::new() } else { charges },
             net: self.amount(&line.net),
         }
     }
@@ -169,32 +197,88 @@ impl Printer<'_> {
         self.invoice.taxes.iter().map(tax_row).collect()
     }
 
+    /// Says of each tax what it is and why nothing is taxed, and of a view what it shows.
+    fn remarks(&self, names: Names<'_>) -> Result<Remarks, LanguageError> {
+        let name =
+            |tax: &TaxAmount| format!("{} {} ({})", clean(&tax.name), self.language.percent(&tax.rate), tax.category);
+        Ok(Remarks {
+            taxes: self.invoice.taxes.iter().map(name).collect(),
+            exemptions: self.invoice.taxes.iter().map(|tax| self.exemption(tax)).collect::<Result<_, _>>()?,
+            view: names.view.map(|view| self.view_note(view)).transpose()?,
+        })
+    }
+
+    /// Says why a tax is zero: in the reseller's words, else in those of its category; empty where it is taxed.
+    fn exemption(&self, tax: &TaxAmount) -> Result<String, LanguageError> {
+        let key = match tax.category {
+            TaxCategory::Standard | TaxCategory::ZeroRated => return Ok(String::new()),
+            TaxCategory::Exempt => "document-tax-exempt",
+            TaxCategory::ReverseCharge => "document-tax-reverse-charge",
+            TaxCategory::IntraCommunity => "document-tax-intra-community",
+            TaxCategory::Export => "document-tax-export",
+            TaxCategory::OutsideScope => "document-tax-outside-scope",
+        };
+        let reason = match &tax.exemption_reason {
+            Some(reason) => clean(reason),
+            None => self.language.text(key)?,
+        };
+        let code = tax.exemption_code.as_ref().map(|code| format!(" ({})", clean(code))).unwrap_or_default();
+        Ok(format!("{}: {reason}{code}", clean(&tax.name)))
+    }
+
+    fn view_note(&self, view: &CurrencyView) -> Result<String, LanguageError> {
+        let total = self.language.money(&(&view.invoice_total * self.invoice.printed_sign()), view.invoice_currency);
+        let arguments = [
+            ("currency", view.currency.code().into()),
+            ("invoice_currency", view.invoice_currency.code().into()),
+            ("total", (&total).into()),
+        ];
+        self.language.text_with("document-converted-view", &arguments)
+    }
+
     fn notes(&self, names: Names<'_>) -> Result<Vec<String>, LanguageError> {
         let (invoice, language) = (self.invoice, self.language);
         let mut notes = Vec::new();
+        let remarks = self.remarks(names)?;
+        notes.extend(remarks.exemptions.into_iter().filter(|exemption| !exemption.is_empty()));
+        notes.dedup();
+        if let Some(view) = names.view {
+            notes.extend(remarks.view);
+            notes.push(self.exchange_rate_note(view.invoice_currency, view.currency, &view.exchange_rate)?);
+        }
+        let invoice_currency = names.view.map_or(invoice.currency, |view| view.invoice_currency);
         if let Some(replaced) = invoice.replaces {
             let number = names.replaced_number.map_or_else(|| replaced.to_string(), clean);
             notes.push(language.text_with("document-replaces", &[("number", (&number).into())])?);
         }
         let converted: BTreeSet<Currency> = invoice.lines.iter().map(|line| line.cost_currency).collect();
         for (from, exchange) in invoice.exchange_rates.iter().filter(|(from, _)| converted.contains(from)) {
-            let rate = exchange.rate.normalized();
-            let rate = language.decimal(&rate, rate.fractional_digit_count().max(0));
-            let (source, date) = (clean(&exchange.source), language.date(exchange.rated_on));
-            let arguments = [
-                ("from", from.code().into()),
-                ("to", invoice.currency.code().into()),
-                ("rate", (&rate).into()),
-                ("source", (&source).into()),
-                ("date", (&date).into()),
-            ];
-            notes.push(language.text_with("document-exchange-rate", &arguments)?);
+            notes.push(self.exchange_rate_note(*from, invoice_currency, exchange)?);
         }
         if invoice.zero_line_count > 0 {
             let count = Argument::Count(invoice.zero_line_count.into());
             notes.push(language.text_with("document-zero-lines", &[("count", count)])?);
         }
         Ok(notes)
+    }
+
+    fn exchange_rate_note(
+        &self,
+        from: Currency,
+        to: Currency,
+        exchange: &ExchangeRate,
+    ) -> Result<String, LanguageError> {
+        let rate = exchange.rate.normalized();
+        let rate = self.language.decimal(&rate, rate.fractional_digit_count().max(0));
+        let (source, date) = (clean(&exchange.source), self.language.date(exchange.rated_on));
+        let arguments = [
+            ("from", from.code().into()),
+            ("to", to.code().into()),
+            ("rate", (&rate).into()),
+            ("source", (&source).into()),
+            ("date", (&date).into()),
+        ];
+        self.language.text_with("document-exchange-rate", &arguments)
     }
 
     fn total_row(&self, label: String, stored: &BigDecimal) -> TotalRow {
@@ -223,10 +307,11 @@ fn number_style(language: &Language) -> NumberStyle {
     }
 }
 
-fn file_stem(word: &str, number: &str) -> String {
+fn file_stem(word: &str, number: &str, view: Option<&CurrencyView>) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let stem: String = format!("{word}-{number}").chars().take(MAX_FILE_STEM_CHARS).map(safe).collect();
-    let parts: Vec<&str> = stem.split('-').filter(|part| !part.is_empty()).collect();
+    let currency = view.map(|view| view.currency.code().to_lowercase());
+    let parts: Vec<&str> = stem.split('-').chain(currency.as_deref()).filter(|part| !part.is_empty()).collect();
     parts.join("-")
 }
 
@@ -279,7 +364,7 @@ mod tests {
     #[test]
     fn names_looked_up_elsewhere_are_printed_instead_of_ids() {
         let language = Language::for_tag(&"en".parse().expect("a tag")).expect("a language");
-        let names = Names { provider: Some("Amazon Web Services"), replaced_number: Some("2026-00041") };
+        let names = Names { provider: Some("Amazon Web Services"), replaced_number: Some("2026-00041"), view: None };
         let model = DocumentModel::with_names(&invoice(), &language, names).expect("a model");
         assert!(model.facts.iter().any(|fact| fact.value == "Amazon Web Services"));
         assert!(model.notes.iter().any(|note| note == "Replaces 2026-00041"));

@@ -11,9 +11,10 @@ use crate::{
     domain::{
         charge::ChargeCategory,
         ids::{CustomerId, InvoiceId, ResellerId},
-        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
+        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, LineDetails, PartyDetails, TaxAmount},
         invoice_status::InvoiceStatus,
-        pricing::ExchangeRate,
+        price_rules::{PriceRule, PriceRules},
+        pricing::{ExchangeRate, FrozenRules},
     },
     language::Language,
 };
@@ -39,6 +40,7 @@ pub(super) fn line(section: &str, description: &str, category: ChargeCategory, n
         price_exact: decimal(net),
         net: decimal(net),
         charge_count: 1234,
+        details: LineDetails { taxes: vec![0, 1], ..LineDetails::default() },
     }
 }
 
@@ -79,7 +81,7 @@ pub(super) fn invoice() -> Invoice {
             tax_id: Some("ESA87654321".to_owned()),
             address: "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña".to_owned(),
         },
-        markup_rate: decimal("0.777"),
+        frozen_rules: markup("0.777"),
         exact_subtotal: decimal("0"),
         subtotal: decimal("0"),
         tax: decimal("0"),
@@ -105,8 +107,13 @@ pub(super) fn invoice() -> Invoice {
     })
 }
 
+fn markup(rate: &str) -> FrozenRules {
+    let rules = PriceRules::new(vec![PriceRule::markup(None, None, decimal(rate))]);
+    FrozenRules { rules, mirror_markup: false }
+}
+
 fn tax(name: &str, rate: &str) -> TaxAmount {
-    TaxAmount { name: name.to_owned(), rate: decimal(rate), base: decimal("0"), amount: decimal("0") }
+    TaxAmount { name: name.to_owned(), rate: decimal(rate), ..TaxAmount::default() }
 }
 
 /// Sums an invoice's lines and taxes anew.

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     billing_period::BillingPeriod,
+    custom_charges::CustomCharge,
     ids::{CustomerId, ResellerId},
     language_tag::LanguageTag,
     money::Currency,
+    price_rules::PriceRule,
+    taxes::TaxRate,
 };
 
 /// Everything about one reseller that is not made by billrunner itself.
@@ -22,9 +25,18 @@ pub struct Directory {
     /// The receivers.
     #[serde(default)]
     pub customers: Vec<Customer>,
-    /// Most specific first: customer and provider, customer, provider, neither.
+    /// Price rules since ever, in short: a markup by customer and provider.
     #[serde(default)]
     pub markups: Vec<Markup>,
+    /// From cost to price; the rule that names most applies.
+    #[serde(default)]
+    pub price_rules: Vec<PriceRule>,
+    /// What is added or taken off afterwards.
+    #[serde(default)]
+    pub custom_charges: Vec<CustomCharge>,
+    /// How all prices are made; what is left out stays as it is.
+    #[serde(default)]
+    pub pricing_policy: Option<PricingPolicy>,
     /// Rates by day; the latest up to the billing period's last day applies.
     #[serde(default)]
     pub exchange_rates: Vec<DatedExchangeRate>,
@@ -78,7 +90,7 @@ pub struct Customer {
     pub accounts: Vec<ProviderAccount>,
     /// In printing order.
     #[serde(default)]
-    pub tax_rates: Vec<NamedTaxRate>,
+    pub tax_rates: Vec<TaxRate>,
 }
 
 /// A person who is told of invoices.
@@ -109,14 +121,27 @@ pub struct ProviderAccount {
     pub account_id: String,
 }
 
-/// A named tax; `"0.21"` is 21 %.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// How all prices of a reseller are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NamedTaxRate {
-    /// As printed.
-    pub name: String,
-    /// Share of the base.
-    pub rate: BigDecimal,
+pub struct PricingPolicy {
+    /// Whether price rules apply to Credit and Adjustment too, which pass at cost otherwise.
+    #[serde(default)]
+    pub mirror_markup: bool,
+    /// An exchange rate older than this on the day it is for is refused.
+    #[serde(default = "max_exchange_rate_age_days")]
+    pub max_exchange_rate_age_days: i32,
+}
+
+/// A month: banks publish no rate on holidays, and some resellers fix one a month.
+fn max_exchange_rate_age_days() -> i32 {
+    31
+}
+
+impl Default for PricingPolicy {
+    fn default() -> Self {
+        Self { mirror_markup: false, max_exchange_rate_age_days: max_exchange_rate_age_days() }
+    }
 }
 
 /// A markup on Usage and Purchase; `"0.125"` is 12.5 %.

@@ -15,8 +15,16 @@ use super::{
     ids::{CustomerId, InvoiceId, ResellerId},
     invoice_status::InvoiceStatus,
     language_tag::LanguageTag,
+    lines::{PricedLines, price_lines},
     money::Currency,
-    pricing::{ExchangeRate, MissingExchangeRate, PriceTerms},
+    price_rules::{PriceRules, PricedBy},
+    pricing::{ExchangeRate, FrozenRules, MissingExchangeRate, PriceTerms},
+    taxes::tax_lines,
+};
+
+pub use super::{
+    lines::{Line, LineDetails, PricePart},
+    taxes::{TaxAmount, TaxRate},
 };
 
 /// Whether money is owed or given back.
@@ -65,6 +73,8 @@ pub struct CostGroup {
     pub sub_account_name: String,
     /// FOCUS `ServiceName`.
     pub service_name: String,
+    /// FOCUS `ServiceCategory`, which price rules may name.
+    pub service_category: Option<String>,
     /// FOCUS `SkuId`, where the profile prints it.
     pub sku_id: Option<String>,
     /// FOCUS `ChargeCategory`.
@@ -81,53 +91,16 @@ pub struct CostGroup {
     pub non_zero_count: i64,
 }
 
-/// A named tax of a customer; `0.21` is 21 %.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaxRate {
-    /// As printed, such as `IVA`.
-    pub name: String,
-    /// Share of the base.
-    pub rate: BigDecimal,
-}
-
-/// One printed row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// Provider account the line's section is of.
-    pub section_id: String,
-    /// The section's heading.
-    pub section_name: String,
-    /// Service or SKU.
-    pub description: String,
-    /// `None` where the profile prints one line for all categories.
-    pub charge_category: Option<ChargeCategory>,
-    /// First day of the earlier month this line corrects.
-    pub correction_of: Option<NaiveDate>,
-    /// Currency of `cost_exact`.
-    pub cost_currency: Currency,
-    /// What the provider billed, exactly. The reseller's side: never shown to the customer.
-    pub cost_exact: BigDecimal,
-    /// From `cost_currency` into the invoice's currency.
-    pub exchange_rate: BigDecimal,
-    /// The price before rounding.
-    pub price_exact: BigDecimal,
-    /// The price as printed, in the invoice's currency.
-    pub net: BigDecimal,
-    /// How many charges it stands for.
-    pub charge_count: i64,
-}
-
-/// One tax on the subtotal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TaxAmount {
-    /// As printed.
-    pub name: String,
-    /// `0.21` is 21 %.
-    pub rate: BigDecimal,
-    /// The subtotal.
-    pub base: BigDecimal,
-    /// Half-up(base × rate).
-    pub amount: BigDecimal,
+impl CostGroup {
+    /// Returns what decides which rule prices it.
+    pub fn priced_by(&self) -> PricedBy<'_> {
+        PricedBy {
+            service_name: &self.service_name,
+            service_category: self.service_category.as_deref(),
+            charge_category: self.charge_category,
+            correction_of: self.correction_of,
+        }
+    }
 }
 
 /// The computed content of an invoice.
@@ -137,6 +110,8 @@ pub struct PricedInvoice {
     pub kind: InvoiceKind,
     /// In printing order.
     pub lines: Vec<Line>,
+    /// The price rules in use; lines name them by their place.
+    pub rules: PriceRules,
     /// In the customer's order.
     pub taxes: Vec<TaxAmount>,
     /// Sum of the lines' exact prices.
@@ -157,8 +132,6 @@ pub struct PricedInvoice {
     pub charge_count: i64,
 }
 
-type LineKey = (Option<NaiveDate>, String, String, String, Option<ChargeCategory>, Currency);
-
 /// Prices, rounds and sums the charges of one customer.
 ///
 /// # Errors
@@ -177,16 +150,17 @@ pub fn price_invoice(
         *excluded_tax.entry(group.billing_currency).or_insert_with(BigDecimal::zero) += group.billed_cost;
     }
 
-    let (lines, zero_line_count) = to_lines(groups, terms, lines_by)?;
+    let PricedLines { mut lines, rules, zero_line_count } = price_lines(groups, terms, lines_by)?;
     let exact_subtotal: BigDecimal = lines.iter().map(|line| &line.price_exact).sum();
     let subtotal = terms.currency.round(&lines.iter().map(|line| &line.net).sum());
-    let taxes: Vec<TaxAmount> = taxes.iter().map(|rate| tax_on(&subtotal, rate, terms.currency)).collect();
+    let taxes = tax_lines(&mut lines, taxes, terms.currency, terms.language.as_ref());
     let tax = terms.currency.round(&taxes.iter().map(|tax| &tax.amount).sum());
     Ok(PricedInvoice {
         kind: if subtotal.is_negative() { InvoiceKind::CreditNote } else { InvoiceKind::Invoice },
         total: &subtotal + &tax,
         rounding_delta: &subtotal - &exact_subtotal,
         lines,
+        rules,
         taxes,
         exact_subtotal,
         subtotal,
@@ -195,80 +169,6 @@ pub fn price_invoice(
         zero_line_count,
         charge_count,
     })
-}
-
-fn to_lines(
-    groups: Vec<CostGroup>,
-    terms: &PriceTerms,
-    lines_by: LinesBy,
-) -> Result<(Vec<Line>, i32), MissingExchangeRate> {
-    let mut lines: BTreeMap<LineKey, (Line, i64)> = BTreeMap::new();
-    for group in groups {
-        let price = terms.price(group.charge_category, group.billing_currency, &group.billed_cost)?;
-        let (line, non_zero_count) = match lines.entry(line_key(&group, lines_by)) {
-            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let rate = terms.exchange_rate(group.billing_currency)?;
-                let (_, name, id, description, category, _) = entry.key().clone();
-                entry.insert((empty_line(&group, (name, id, description, category), rate), 0))
-            }
-        };
-        line.cost_exact += group.billed_cost;
-        line.price_exact += price;
-        line.charge_count += group.charge_count;
-        *non_zero_count += group.non_zero_count;
-    }
-    let found = lines.len();
-    let kept: Vec<Line> = lines
-        .into_values()
-        .filter(|(_, non_zero_count)| *non_zero_count > 0)
-        .map(|(line, _)| Line { net: terms.currency.round(&line.price_exact), ..line })
-        .collect();
-    let zero_line_count = i32::try_from(found - kept.len()).unwrap_or(i32::MAX);
-    Ok((kept, zero_line_count))
-}
-
-/// The key orders the lines: own month before corrections, then section, description, category.
-fn line_key(group: &CostGroup, lines_by: LinesBy) -> LineKey {
-    let (description, category) = match lines_by {
-        LinesBy::Service => (group.service_name.clone(), None),
-        LinesBy::ServiceAndChargeCategory => (group.service_name.clone(), Some(group.charge_category)),
-        LinesBy::SkuAndChargeCategory => {
-            (group.sku_id.clone().unwrap_or_else(|| group.service_name.clone()), Some(group.charge_category))
-        }
-    };
-    let section = (group.sub_account_name.clone(), group.sub_account_id.clone());
-    (group.correction_of, section.0, section.1, description, category, group.billing_currency)
-}
-
-fn empty_line(
-    group: &CostGroup,
-    key: (String, String, String, Option<ChargeCategory>),
-    exchange_rate: BigDecimal,
-) -> Line {
-    let (section_name, section_id, description, charge_category) = key;
-    Line {
-        section_id,
-        section_name,
-        description,
-        charge_category,
-        correction_of: group.correction_of,
-        cost_currency: group.billing_currency,
-        cost_exact: BigDecimal::zero(),
-        exchange_rate,
-        price_exact: BigDecimal::zero(),
-        net: BigDecimal::zero(),
-        charge_count: 0,
-    }
-}
-
-fn tax_on(base: &BigDecimal, rate: &TaxRate, currency: Currency) -> TaxAmount {
-    TaxAmount {
-        name: rate.name.clone(),
-        rate: rate.rate.clone(),
-        base: base.clone(),
-        amount: currency.round(&(base * &rate.rate)),
-    }
 }
 
 /// Name, tax id and address of a party, frozen on the invoice.
@@ -315,8 +215,8 @@ pub struct Invoice {
     pub reseller: PartyDetails,
     /// The receiver as printed.
     pub customer: PartyDetails,
-    /// `0.125` is 12.5 %. The reseller's side.
-    pub markup_rate: BigDecimal,
+    /// The price rules it was priced by. The reseller's side.
+    pub frozen_rules: FrozenRules,
     /// Sum of the lines' exact prices.
     pub exact_subtotal: BigDecimal,
     /// Sum of the printed lines.
@@ -354,8 +254,12 @@ impl Invoice {
     pub fn price_terms(&self) -> PriceTerms {
         PriceTerms {
             currency: self.currency,
-            markup_rate: self.markup_rate.clone(),
+            priced_on: self.billing_period.start(),
+            rules: self.frozen_rules.rules.clone(),
+            mirror_markup: self.frozen_rules.mirror_markup,
             exchange_rates: self.exchange_rates.clone(),
+            custom_charges: Vec::new(),
+            language: Some(self.language.clone()),
         }
     }
 

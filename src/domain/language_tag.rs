@@ -1,6 +1,6 @@
 //! A language tag as BCP 47 writes it, canonical: `es`, `es-MX`, `zh-Hant`.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unic_langid::LanguageIdentifier;
@@ -13,6 +13,18 @@ impl LanguageTag {
     /// Returns the parsed identifier, for the libraries that format by language.
     pub fn identifier(&self) -> &LanguageIdentifier {
         &self.0
+    }
+
+    /// Chooses among texts by tag: RFC 4647 lookup (`es-MX`, then `es`), else English, else the first.
+    pub fn choose<'a>(wanted: Option<&Self>, texts: &'a BTreeMap<String, String>) -> Option<&'a str> {
+        let mut range = wanted.map(Self::to_string).unwrap_or_default();
+        while !range.is_empty() {
+            if let Some((_, text)) = texts.iter().find(|(tag, _)| tag.eq_ignore_ascii_case(&range)) {
+                return Some(text);
+            }
+            range.truncate(range.rfind('-').unwrap_or_default());
+        }
+        texts.get("en").or_else(|| texts.values().next()).map(String::as_str)
     }
 }
 

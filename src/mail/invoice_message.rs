@@ -119,6 +119,7 @@ mod tests {
         ids::{CustomerId, InvoiceId, ResellerId},
         invoice::PartyDetails,
         invoice_status::InvoiceStatus,
+        pricing::FrozenRules,
     };
 
     fn party(name: &str) -> PartyDetails {
@@ -146,7 +147,7 @@ mod tests {
             language: "es".parse().expect("a tag"),
             reseller: party("Nimbus\r\nBcc: x@example.com"),
             customer: party("Acme"),
-            markup_rate: amount("0.1"),
+            frozen_rules: FrozenRules::default(),
             exact_subtotal: amount(total),
             subtotal: amount(total),
             tax: amount("0"),

@@ -91,7 +91,7 @@ pub async fn cost_groups(
         r#"SELECT charges.sub_account_id,
                coalesce(max(max(charges.sub_account_name)) OVER (PARTITION BY charges.sub_account_id),
                    charges.sub_account_id) AS "sub_account_name!",
-               charges.service_name,
+               charges.service_name, charges.service_category,
                CASE WHEN $5 THEN charges.sku_id END AS sku_id,
                charges.charge_category,
                CASE WHEN charges.charge_class = 'Correction'
@@ -106,8 +106,10 @@ pub async fn cost_groups(
              AND account.account_id = charges.sub_account_id
          WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
              AND scope.superseded_by IS NULL AND charges.billing_period_start = $3 AND account.customer_id = $4
-         GROUP BY charges.sub_account_id, charges.service_name, 4, charges.charge_category, 6, charges.billing_currency
-         ORDER BY charges.sub_account_id, charges.service_name, 4, charges.charge_category, 6, charges.billing_currency"#,
+         GROUP BY charges.sub_account_id, charges.service_name, charges.service_category, 5, charges.charge_category, 7,
+             charges.billing_currency
+         ORDER BY charges.sub_account_id, charges.service_name, charges.service_category, 5, charges.charge_category, 7,
+             charges.billing_currency"#,
         period.reseller_id.0,
         period.provider,
         period.billing_period_start,
@@ -124,6 +126,7 @@ pub async fn cost_groups(
                 sub_account_id: row.sub_account_id,
                 sub_account_name: row.sub_account_name,
                 service_name: row.service_name,
+                service_category: row.service_category,
                 sku_id: row.sku_id,
                 correction_of: row.correction_of,
                 billed_cost: row.billed_cost,

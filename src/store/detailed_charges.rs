@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use futures::{Stream, StreamExt};
 use sqlx::{PgConnection, types::Json};
 
@@ -17,6 +17,7 @@ use crate::domain::{
     ids::{InvoiceId, ResellerId},
     invoice::DetailedCharge,
     money::{Currency, parse_decimal},
+    price_rules::PricedBy,
 };
 
 /// One charge with its cost, which only the reseller may see.
@@ -32,6 +33,17 @@ pub struct CostedCharge {
 }
 
 impl CostedCharge {
+    /// Returns what decides which rule prices it.
+    pub fn priced_by(&self) -> PricedBy<'_> {
+        let start = self.detail.charge_period_start.date_naive();
+        PricedBy {
+            service_name: &self.detail.service_name,
+            service_category: self.detail.service_category.as_deref(),
+            charge_category: self.charge_category,
+            correction_of: if self.detail.is_correction { start.with_day(1) } else { None },
+        }
+    }
+
     /// Turns it into what the customer may see: the price, and texts without what the reseller pays.
     pub fn priced(self, price_exact: BigDecimal) -> DetailedCharge {
         let Self { charge_category, billed_cost, detail, .. } = self;

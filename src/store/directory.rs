@@ -1,30 +1,34 @@
 //! Resellers, customers, accounts, terms: applied from a [`Directory`], read one question at a time.
 
-use bigdecimal::{BigDecimal, Zero};
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 use crate::domain::{
     directory::{Contact, Customer, Directory, Markup},
     ids::{CustomerId, ResellerId},
-    invoice::{PartyDetails, TaxRate},
+    invoice::PartyDetails,
     money::Currency,
     pricing::ExchangeRate,
 };
 
-use super::Corrupt;
+use super::{
+    Corrupt,
+    price_book::{self, PriceBookError},
+};
 
 /// Applies a directory: what it names is inserted or changed, lists are replaced. Drafts become stale when terms changed.
 ///
 /// # Errors
-/// When the database fails, or refuses a value.
-pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> sqlx::Result<()> {
+/// When the database fails, or refuses a value; [`PriceBookError`] when prices contradict each other or change what is billed.
+pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Result<(), PriceBookError> {
+    price_book::check(directory)?;
     let reseller_id = directory.reseller.id;
     // Waits for those who hold the terms (see `hold_terms`), so that no draft is made of what this changes.
     sqlx::query!("SELECT id FROM resellers WHERE id = $1 FOR NO KEY UPDATE", reseller_id.0)
         .fetch_optional(&mut *connection)
         .await?;
     let before = fingerprint(connection, reseller_id).await?;
+    let prices_before = price_book::load(connection, reseller_id).await?;
     apply_reseller(connection, directory).await?;
     // All first: an account may change hands between two of them.
     for customer in &directory.customers {
@@ -33,7 +37,9 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> sqlx
     for customer in &directory.customers {
         apply_customer(connection, reseller_id, customer).await?;
     }
+    price_book::remove_rules(connection, reseller_id).await?;
     replace_markups(connection, reseller_id, &directory.markups).await?;
+    price_book::store(connection, directory).await?;
     for rate in &directory.exchange_rates {
         sqlx::query!(
             "INSERT INTO exchange_rates (reseller_id, from_currency, to_currency, rated_on, rate, source)
@@ -51,6 +57,7 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> sqlx
         .await?;
     }
     apply_exceptions(connection, directory).await?;
+    price_book::settle_changes(connection, reseller_id, &prices_before).await?;
     if fingerprint(connection, reseller_id).await? != before {
         sqlx::query!("UPDATE invoices SET stale = true WHERE reseller_id = $1 AND status = 'draft'", reseller_id.0)
             .execute(connection)
@@ -73,16 +80,13 @@ pub async fn hold_terms(connection: &mut PgConnection, reseller_id: ResellerId) 
         .map(drop)
 }
 
-/// Sums up everything that prices depend on, and what an invoice says of its parties.
+/// Sums up who is billed for which accounts, and what an invoice says of its parties; `price_book` compares prices.
 async fn fingerprint(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         "SELECT md5(string_agg(term, chr(10) ORDER BY term)) FROM (
              SELECT (to_jsonb(resellers) - 'email')::text FROM resellers WHERE id = $1
              UNION ALL SELECT to_jsonb(customers)::text FROM customers WHERE reseller_id = $1
              UNION ALL SELECT to_jsonb(provider_accounts)::text FROM provider_accounts WHERE reseller_id = $1
-             UNION ALL SELECT to_jsonb(markups)::text FROM markups WHERE reseller_id = $1
-             UNION ALL SELECT to_jsonb(tax_rates)::text FROM tax_rates WHERE reseller_id = $1
-             UNION ALL SELECT to_jsonb(exchange_rates)::text FROM exchange_rates WHERE reseller_id = $1
          ) AS terms (term)",
         reseller_id.0,
     )
@@ -130,7 +134,7 @@ async fn apply_customer(
     .await?;
     replace_contacts(connection, reseller_id, customer).await?;
     assign_accounts(connection, reseller_id, customer).await?;
-    replace_tax_rates(connection, reseller_id, customer).await
+    price_book::replace_tax_rates(connection, reseller_id, customer).await
 }
 
 async fn replace_contacts(
@@ -181,29 +185,6 @@ async fn assign_accounts(
             account.provider,
             account.account_id,
             customer.id.0,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
-}
-
-async fn replace_tax_rates(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    customer: &Customer,
-) -> sqlx::Result<()> {
-    let (reseller, id) = (reseller_id.0, customer.id.0);
-    sqlx::query!("DELETE FROM tax_rates WHERE reseller_id = $1 AND customer_id = $2", reseller, id)
-        .execute(&mut *connection)
-        .await?;
-    for tax in &customer.tax_rates {
-        sqlx::query!(
-            "INSERT INTO tax_rates (reseller_id, customer_id, name, rate) VALUES ($1, $2, $3, $4)",
-            reseller,
-            id,
-            tax.name,
-            tax.rate,
         )
         .execute(&mut *connection)
         .await?;
@@ -307,48 +288,6 @@ pub async fn parties(
 /// When the database fails or the reseller is gone.
 pub async fn sender_address(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<String> {
     sqlx::query_scalar!("SELECT email FROM resellers WHERE id = $1", reseller_id.0).fetch_one(connection).await
-}
-
-/// Returns a customer's taxes in printing order.
-///
-/// # Errors
-/// When the database fails.
-pub async fn tax_rates(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    customer_id: CustomerId,
-) -> sqlx::Result<Vec<TaxRate>> {
-    sqlx::query_as!(
-        TaxRate,
-        "SELECT name, rate FROM tax_rates WHERE reseller_id = $1 AND customer_id = $2 ORDER BY name LIMIT 100",
-        reseller_id.0,
-        customer_id.0,
-    )
-    .fetch_all(connection)
-    .await
-}
-
-/// Returns the markup of a customer at a provider: the most specific one, or zero where none is set.
-///
-/// # Errors
-/// When the database fails.
-pub async fn markup_rate(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    customer_id: CustomerId,
-    provider: &str,
-) -> sqlx::Result<BigDecimal> {
-    let rate = sqlx::query_scalar!(
-        "SELECT rate FROM markups
-         WHERE reseller_id = $1 AND (customer_id IS NULL OR customer_id = $2) AND (provider IS NULL OR provider = $3)
-         ORDER BY customer_id IS NULL, provider IS NULL LIMIT 1",
-        reseller_id.0,
-        customer_id.0,
-        provider,
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(rate.unwrap_or_else(BigDecimal::zero))
 }
 
 /// Returns the latest rate of a day or before.

@@ -7,6 +7,7 @@ use super::Corrupt;
 use crate::domain::{
     document::DocumentKind,
     ids::{DocumentId, InvoiceId, ResellerId},
+    money::Currency,
 };
 
 /// A document to be recorded; its bytes are in the object store already.
@@ -22,7 +23,9 @@ pub struct NewDocument {
     pub kind: DocumentKind,
     /// BCP 47 tag.
     pub language: String,
-    /// Changes when the layout does.
+    /// Of a view in another currency; `None` is the invoice's own.
+    pub currency: Option<Currency>,
+    /// Changes when the layout or the view's currency does.
     pub template_hash: String,
     /// As the customer sees it.
     pub file_name: String,
@@ -41,8 +44,8 @@ pub struct NewDocument {
 pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO documents (reseller_id, id, invoice_id, invoice_version, kind, language, template_hash, file_name,
-             location, sha256, size_bytes)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             location, sha256, size_bytes, currency)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (reseller_id, invoice_id, invoice_version, kind, language, template_hash) DO NOTHING",
         document.reseller_id.0,
         DocumentId::new().0,
@@ -55,6 +58,7 @@ pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sq
         document.location,
         &document.sha256[..],
         document.size_bytes,
+        document.currency.map(Currency::code),
     )
     .execute(connection)
     .await
@@ -93,7 +97,7 @@ impl TryFrom<DocumentRow> for StoredDocument {
     }
 }
 
-/// Returns the newest document of each kind for one version of an invoice, in one language.
+/// Returns the newest document of each kind for one version of an invoice, in one language and its own currency.
 ///
 /// # Errors
 /// When the database fails.
@@ -108,6 +112,7 @@ pub async fn of_version(
         DocumentRow,
         "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND language = $4
+           AND currency IS NULL
          ORDER BY kind, created_at DESC LIMIT 10",
         reseller_id.0,
         invoice_id.0,
@@ -119,7 +124,7 @@ pub async fn of_version(
     rows.into_iter().map(StoredDocument::try_from).collect()
 }
 
-/// Returns the newest document of each kind for an invoice at a version or later, in one language.
+/// Returns the newest document of each kind for an invoice at a version or later, in one language and its own currency.
 ///
 /// # Errors
 /// When the database fails.
@@ -134,6 +139,7 @@ pub async fn since_version(
         DocumentRow,
         "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version >= $3 AND language = $4
+           AND currency IS NULL
          ORDER BY kind, invoice_version DESC, created_at DESC LIMIT 10",
         reseller_id.0,
         invoice_id.0,
@@ -164,6 +170,8 @@ pub struct RecordedDocument {
     pub kind: String,
     /// BCP 47 tag.
     pub language: String,
+    /// Of a view in another currency; `None` is the invoice's own.
+    pub currency: Option<String>,
     /// Changes when the layout does.
     pub template_hash: String,
     /// Path inside the object store.
@@ -191,7 +199,8 @@ pub async fn documents_after(
                (SELECT to_status FROM invoice_events AS event WHERE event.reseller_id = $1
                 AND event.invoice_id = invoice.id AND event.invoice_version = document.invoice_version
                 ORDER BY sequence LIMIT 1) AS status_then,
-               invoice.status AS status_now, document.kind, document.language, template_hash, location, sha256, size_bytes
+               invoice.status AS status_now, document.kind, document.language,
+               document.currency, template_hash, location, sha256, size_bytes
          FROM documents AS document
          JOIN invoices AS invoice ON invoice.reseller_id = document.reseller_id AND invoice.id = document.invoice_id
          WHERE document.reseller_id = $1 AND ($2::date IS NULL OR invoice.billing_period_start = $2)

@@ -9,8 +9,8 @@ use sqlx::{PgConnection, types::Json};
 use super::{charge_sums::ChargeSource, directory::Parties, invoices::InvoiceKey};
 use crate::domain::{
     ids::{InvoiceId, ResellerId},
-    invoice::{Line, PricedInvoice, TaxAmount},
-    pricing::PriceTerms,
+    invoice::{Line, LineDetails, PricedInvoice, TaxAmount},
+    pricing::{FrozenRules, PriceTerms},
 };
 
 /// A draft to be written.
@@ -22,7 +22,7 @@ pub struct NewDraft<'a> {
     pub key: &'a InvoiceKey,
     /// Issuer, receiver and language.
     pub parties: &'a Parties,
-    /// Markup and exchange rates used.
+    /// Price rules and exchange rates used.
     pub terms: &'a PriceTerms,
     /// The computed content.
     pub priced: &'a PricedInvoice,
@@ -43,9 +43,10 @@ pub async fn insert_draft(connection: &mut PgConnection, draft: &NewDraft<'_>) -
     let document_id = sqlx::query_scalar!(
         r#"INSERT INTO invoices (reseller_id, id, customer_id, provider, billing_period_start, billing_period_end, currency,
                kind, status, document_id, language, reseller_details, customer_details, markup_rate, exact_subtotal,
-               subtotal, tax, total, rounding_delta, excluded_tax, zero_line_count, charge_count, replaces, created_at)
+               subtotal, tax, total, rounding_delta, excluded_tax, zero_line_count, charge_count, replaces, created_at,
+               price_terms)
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'draft', 'D-' || lpad(nextval('document_ids')::text, 8, '0'), $9, $10,
-               $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+               $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
            RETURNING document_id"#,
         key.reseller_id.0,
         draft.id.0,
@@ -58,7 +59,7 @@ pub async fn insert_draft(connection: &mut PgConnection, draft: &NewDraft<'_>) -
         draft.parties.language,
         Json(&draft.parties.reseller) as _,
         Json(&draft.parties.customer) as _,
-        draft.terms.markup_rate,
+        draft.terms.rules.general_markup(draft.terms.priced_on),
         priced.exact_subtotal,
         priced.subtotal,
         priced.tax,
@@ -69,6 +70,7 @@ pub async fn insert_draft(connection: &mut PgConnection, draft: &NewDraft<'_>) -
         priced.charge_count,
         draft.replaces.map(|id| id.0),
         draft.created_at,
+        Json(FrozenRules { rules: priced.rules.clone(), mirror_markup: draft.terms.mirror_markup }) as _,
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -90,17 +92,18 @@ async fn insert_lines(
     let categories: Vec<Option<String>> =
         lines.iter().map(|line| line.charge_category.map(|category| category.to_string())).collect();
     let corrections: Vec<Option<NaiveDate>> = lines.iter().map(|line| line.correction_of).collect();
+    let details: Vec<Json<&LineDetails>> = lines.iter().map(|line| Json(&line.details)).collect();
     let counts: Vec<i64> = lines.iter().map(|line| line.charge_count).collect();
     sqlx::query!(
         "INSERT INTO invoice_lines (reseller_id, invoice_id, position, section_id, section_name, description, charge_category,
-             correction_of, cost_currency, cost_exact, exchange_rate, price_exact, net, charge_count)
+             correction_of, cost_currency, cost_exact, exchange_rate, price_exact, net, charge_count, details)
          SELECT $1, $2, line.position, line.section_id, line.section_name, line.description, line.charge_category,
              line.correction_of, line.cost_currency, line.cost_exact, line.exchange_rate, line.price_exact, line.net,
-             line.charge_count
+             line.charge_count, line.details
          FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::date[], $8::text[], $9::numeric[], $10::numeric[],
-                     $11::numeric[], $12::numeric[], $13::bigint[])
+                     $11::numeric[], $12::numeric[], $13::bigint[], $14::jsonb[])
               WITH ORDINALITY AS line (section_id, section_name, description, charge_category, correction_of, cost_currency,
-                     cost_exact, exchange_rate, price_exact, net, charge_count, position)",
+                     cost_exact, exchange_rate, price_exact, net, charge_count, details, position)",
         reseller_id.0,
         invoice_id.0,
         &text(|line| line.section_id.clone()),
@@ -114,6 +117,7 @@ async fn insert_lines(
         &amount(|line| line.price_exact.clone()),
         &amount(|line| line.net.clone()),
         &counts,
+        &details as &[Json<&LineDetails>],
     )
     .execute(connection)
     .await
@@ -128,8 +132,9 @@ async fn insert_taxes(
 ) -> sqlx::Result<()> {
     for (position, tax) in (1..).zip(taxes) {
         sqlx::query!(
-            "INSERT INTO invoice_taxes (reseller_id, invoice_id, position, name, rate, base, amount)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO invoice_taxes (reseller_id, invoice_id, position, name, rate, base, amount, category, exemption_code,
+                 exemption_reason)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             reseller_id.0,
             invoice_id.0,
             position,
@@ -137,6 +142,9 @@ async fn insert_taxes(
             tax.rate,
             tax.base,
             tax.amount,
+            tax.category.as_str(),
+            tax.exemption_code,
+            tax.exemption_reason,
         )
         .execute(&mut *connection)
         .await?;

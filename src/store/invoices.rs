@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, Zero};
 use chrono::NaiveDate;
 use sqlx::{PgConnection, types::Json};
 
@@ -12,10 +12,12 @@ use super::Corrupt;
 use crate::domain::{
     billing_period::BillingPeriod,
     ids::{CustomerId, InvoiceId, ResellerId},
-    invoice::{Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
+    invoice::{Invoice, InvoiceKind, Line, LineDetails, PartyDetails, TaxAmount},
     invoice_status::InvoiceStatus,
     money::Currency,
-    pricing::ExchangeRate,
+    price_rules::{PriceRule, PriceRules},
+    pricing::{ExchangeRate, FrozenRules},
+    taxes::TaxCategory,
 };
 
 /// What makes an invoice unique among those that are neither void nor discarded.
@@ -189,7 +191,8 @@ pub async fn find(
                   reseller_details AS "reseller_details: Json<PartyDetails>",
                   customer_details AS "customer_details: Json<PartyDetails>", markup_rate, exact_subtotal, subtotal, tax,
                   total, rounding_delta, excluded_tax AS "excluded_tax: Json<BTreeMap<Currency, BigDecimal>>",
-                  zero_line_count, charge_count, stale, replaces AS "replaces: InvoiceId", created_at, opened_at
+                  zero_line_count, charge_count, stale, replaces AS "replaces: InvoiceId", created_at, opened_at,
+                  price_terms AS "price_terms: Json<FrozenRules>"
            FROM invoices WHERE reseller_id = $1 AND id = $2"#,
         reseller_id.0,
         id.0,
@@ -215,7 +218,7 @@ pub async fn find(
         language: row.language.parse().corrupt("invoices.language")?,
         reseller: row.reseller_details.0,
         customer: row.customer_details.0,
-        markup_rate: row.markup_rate,
+        frozen_rules: row.price_terms.map_or_else(|| rules_of_markup(row.markup_rate), |Json(rules)| rules),
         exact_subtotal: row.exact_subtotal,
         subtotal: currency.round(&row.subtotal),
         tax: currency.round(&row.tax),
@@ -234,6 +237,12 @@ pub async fn find(
     }))
 }
 
+/// Returns the rules of an invoice that the previous release generated.
+fn rules_of_markup(rate: BigDecimal) -> FrozenRules {
+    let rules = PriceRules::new(vec![PriceRule::markup(None, None, rate)]);
+    FrozenRules { rules, mirror_markup: false }
+}
+
 async fn lines(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
@@ -242,9 +251,9 @@ async fn lines(
 ) -> sqlx::Result<Vec<Line>> {
     // Bounded by what one invoice holds: its line count is the number of (account, service, category) triples.
     let rows = sqlx::query!(
-        "SELECT section_id, section_name, description, charge_category, correction_of, cost_currency, cost_exact,
-                exchange_rate, price_exact, net, charge_count
-         FROM invoice_lines WHERE reseller_id = $1 AND invoice_id = $2 ORDER BY position",
+        r#"SELECT section_id, section_name, description, charge_category, correction_of, cost_currency, cost_exact,
+                  exchange_rate, price_exact, net, charge_count, details AS "details: Json<LineDetails>"
+           FROM invoice_lines WHERE reseller_id = $1 AND invoice_id = $2 ORDER BY position"#,
         reseller_id.0,
         id.0,
     )
@@ -267,6 +276,7 @@ async fn lines(
                 price_exact: row.price_exact,
                 net: currency.round(&row.net),
                 charge_count: row.charge_count,
+                details: row.details.0,
             })
         })
         .collect()
@@ -278,20 +288,30 @@ async fn taxes(
     id: InvoiceId,
     currency: Currency,
 ) -> sqlx::Result<Vec<TaxAmount>> {
-    let mut taxes = sqlx::query_as!(
-        TaxAmount,
-        "SELECT name, rate, base, amount FROM invoice_taxes WHERE reseller_id = $1 AND invoice_id = $2
-         ORDER BY position LIMIT 100",
+    let rows = sqlx::query!(
+        "SELECT name, rate, base, amount, category, exemption_code, exemption_reason FROM invoice_taxes
+         WHERE reseller_id = $1 AND invoice_id = $2 ORDER BY position LIMIT 100",
         reseller_id.0,
         id.0,
     )
     .fetch_all(connection)
     .await?;
-    for tax in &mut taxes {
-        tax.base = currency.round(&tax.base);
-        tax.amount = currency.round(&tax.amount);
-    }
-    Ok(taxes)
+    rows.into_iter()
+        .map(|row| {
+            // The previous release writes none.
+            let by_rate = if row.rate.is_zero() { TaxCategory::ZeroRated } else { TaxCategory::Standard };
+            let category = row.category.map(|code| code.parse().corrupt("invoice_taxes.category")).transpose()?;
+            Ok(TaxAmount {
+                name: row.name,
+                category: category.unwrap_or(by_rate),
+                rate: row.rate,
+                base: currency.round(&row.base),
+                amount: currency.round(&row.amount),
+                exemption_code: row.exemption_code,
+                exemption_reason: row.exemption_reason,
+            })
+        })
+        .collect()
 }
 
 async fn exchange_rates(

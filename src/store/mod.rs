@@ -29,6 +29,8 @@ pub mod job_status;
 pub mod jobs;
 pub mod notifications;
 pub mod operator_actions;
+pub mod price_book;
+pub mod price_terms;
 pub mod queue_controls;
 pub mod reconciliation;
 pub mod schedules;

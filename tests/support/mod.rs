@@ -16,6 +16,7 @@ pub mod import;
 pub mod nodes;
 pub mod payloads;
 pub mod postgres;
+pub mod priced;
 pub mod properties;
 pub mod proxy;
 pub mod redis;

@@ -270,7 +270,7 @@ fn to(invoice: &InvoiceSummary, status: InvoiceStatus) -> ChangeInvoiceStatus {
 
 fn render(invoice: &InvoiceSummary, kind: DocumentKind) -> RenderDocument {
     let (reseller_id, invoice_id, version) = (invoice.reseller_id, invoice.id, invoice.version);
-    RenderDocument { reseller_id, invoice_id, version, kind }
+    RenderDocument { reseller_id, invoice_id, version, kind, currency: None }
 }
 
 /// A bar in a terminal, a line a step elsewhere.
