@@ -139,7 +139,7 @@ impl RenderDocument {
                 (digest, upload(context, file, &location).await?)
             }
             DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
-                self.store_whole(context, model, &location).await?
+                self.store_whole(context, printed.model, &location).await?
             }
         };
         Ok(NewDocument {
