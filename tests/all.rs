@@ -40,6 +40,7 @@ mod queue_sentinel;
 mod queue_tls;
 mod queue_uniqueness;
 mod redis_acl;
+mod sample_data;
 mod schedules;
 mod schedules_command;
 mod schemas;

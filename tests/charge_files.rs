@@ -108,7 +108,7 @@ fn a_rejected_trap_says_line_column_value_and_rule() -> Result<()> {
     Ok(())
 }
 
-async fn assert_sums_as_expected(path: &Path) -> Result<()> {
+pub async fn assert_sums_as_expected(path: &Path) -> Result<()> {
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;
     import(&database.pool, reseller_id, "focus", path).await?;
