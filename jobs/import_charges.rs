@@ -22,7 +22,7 @@ use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 use crate::{
     context::Context,
     domain::{charge_file::CheckedChargeFile, ids::ResellerId},
-    providers::{self, ChargeFileError, check_charge_file_while, read_charges},
+    providers::{self, ChargeFileError, Profile, check_charge_file_while, read_charges},
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
         charges::{self, NewChargeFile, StoreChargeFileError, StoredChargeFile},
@@ -81,7 +81,7 @@ impl Job for ImportCharges {
         let profile = providers::find(&self.provider).map_err(JobError::permanent)?;
         let location = charge_file_location(&self.sha256).map_err(JobError::permanent)?;
         let file = self.download(&context, location).await?;
-        let (file, checked) = check(&attempt, file).await?;
+        let (file, checked) = check(&attempt, profile, file).await?;
         if hex::encode(checked.sha256) != self.sha256 {
             return Err(JobError::permanent(OtherContent(self.sha256, hex::encode(checked.sha256))));
         }
@@ -139,12 +139,16 @@ impl ImportCharges {
 }
 
 /// Checks the file off the async threads. Nobody waiting for it any more, it stops at the next row.
-async fn check(attempt: &Attempt, file: NamedTempFile) -> Result<(NamedTempFile, CheckedChargeFile), JobError> {
+async fn check(
+    attempt: &Attempt,
+    profile: &'static Profile,
+    file: NamedTempFile,
+) -> Result<(NamedTempFile, CheckedChargeFile), JobError> {
     let checked_rows = Arc::new(AtomicI64::new(0));
     let counter = Arc::downgrade(&checked_rows);
     let goes_on = move |count| counter.upgrade().map(|rows| rows.store(count, Ordering::Relaxed)).is_some();
     let checking = async {
-        spawn_blocking(move || check_charge_file_while(file.path(), goes_on).map(|checked| (file, checked)))
+        spawn_blocking(move || check_charge_file_while(profile, file.path(), goes_on).map(|checked| (file, checked)))
             .await
             .map_err(JobError::transient)?
             .map_err(charge_file_error)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{charge_file::ChargeRow, ids::ResellerId, money::parse_decimal},
-    providers::{ChargeFileError, RejectedFile, check_charge_file, read_charges},
+    providers::{self, ChargeFileError, Profile, RejectedFile, check_charge_file, read_charges},
     store::charges::{
         NewChargeFile, StoreChargeFileError, StoredChargeFile, ensure_charges_partitions, find_charge_file,
         store_charge_file,
@@ -58,8 +58,12 @@ fn traps() -> Result<BTreeMap<String, ExpectedTrap>> {
     Ok(serde_json::from_slice(&std::fs::read(fixture("traps/expected.json"))?)?)
 }
 
+fn focus() -> &'static Profile {
+    providers::find("focus").expect("known")
+}
+
 fn rejection(path: &Path) -> RejectedFile {
-    match check_charge_file(path) {
+    match check_charge_file(focus(), path) {
         Err(ChargeFileError::Rejected(rejected)) => rejected,
         other => panic!("{}: {other:?}", path.display()),
     }
@@ -179,7 +183,7 @@ async fn the_same_file_again_changes_nothing() -> Result<()> {
     let counts = (count(&database.pool, "charge_files").await?, count(&database.pool, "charges").await?);
     assert_eq!(counts, (1, 4));
 
-    let sha256 = check_charge_file(&path)?.sha256;
+    let sha256 = check_charge_file(focus(), &path)?.sha256;
     let known = find_charge_file(&mut *database.pool.acquire().await?, reseller_id, &sha256).await?;
     assert_eq!(known.context("known")?.provider, "focus");
     Ok(())
@@ -253,7 +257,7 @@ async fn a_file_that_fails_on_the_way_leaves_nothing_behind() -> Result<()> {
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;
     let path = fixture("traps/t05_negative_credit_refund.csv");
-    let checked = check_charge_file(&path)?;
+    let checked = check_charge_file(focus(), &path)?;
     import_checked(&database.pool, reseller_id, "aws", &fixture("traps/t19_header_only.csv"), &checked)
         .await
         .expect_err("fewer rows than were checked");
@@ -277,7 +281,7 @@ async fn a_row_lost_between_the_passes_fails_the_import_even_if_it_costs_nothing
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;
     let path = fixture("traps/t08_zero_and_empty.csv");
-    let checked = check_charge_file(&path)?;
+    let checked = check_charge_file(focus(), &path)?;
     ensure_charges_partitions(&mut *database.pool.acquire().await?, &checked).await?;
     let mut transaction = database.pool.begin().await?;
     let file = NewChargeFile { reseller_id, provider: "focus", file_name: "charges.csv", checked: &checked };
@@ -292,7 +296,7 @@ async fn a_sum_that_differs_by_the_smallest_amount_fails_the_import() -> Result<
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;
     let path = fixture("traps/t03_sci_notation.csv");
-    let mut checked = check_charge_file(&path)?;
+    let mut checked = check_charge_file(focus(), &path)?;
     for sum in checked.scopes.iter_mut().flat_map(|scope| scope.billed_cost.values_mut()) {
         *sum += parse_decimal("1E-28")?;
     }
@@ -308,13 +312,13 @@ async fn a_new_month_does_not_wait_for_a_running_import() -> Result<()> {
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;
     let running_path = fixture("traps/t01_bom_crlf.csv");
-    let checked = check_charge_file(&running_path)?;
+    let checked = check_charge_file(focus(), &running_path)?;
     ensure_charges_partitions(&mut *database.pool.acquire().await?, &checked).await?;
     let mut running = database.pool.begin().await?;
     let file = NewChargeFile { reseller_id, provider: "focus", file_name: "charges.csv", checked: &checked };
     store_charge_file(&mut running, file, read_charges(&running_path)?).await?;
 
-    let checked = check_charge_file(&fixture("traps/t12_end_exclusive_boundary.csv"))?;
+    let checked = check_charge_file(focus(), &fixture("traps/t12_end_exclusive_boundary.csv"))?;
     let mut conn = database.pool.acquire().await?;
     sqlx::query("SET lock_timeout = '2s'").execute(&mut *conn).await?;
     ensure_charges_partitions(&mut conn, &checked).await.context("the new month waited")?;

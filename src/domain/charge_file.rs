@@ -11,7 +11,7 @@ use super::{billing_period::BillingPeriod, charge::Charge, money::Currency};
 /// One charge with its place in the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChargeRow {
-    /// 1-based data row; the header is not counted.
+    /// 1-based place among the charges of the file. It is the data row, unless rows before it made several charges.
     pub row_number: i64,
     /// 1-based physical line the row starts on.
     pub line: u64,

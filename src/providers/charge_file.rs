@@ -15,8 +15,8 @@ use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Problem, RejectedFile,
-    focus::{self, ChargeReader, ReadError},
+    Problem, Profile, RejectedFile, formats,
+    reading::{ChargeReader, ReadError, ReadRow},
 };
 use crate::domain::{
     billing_period::BillingPeriod,
@@ -47,30 +47,39 @@ impl From<ReadError> for ChargeFileError {
     }
 }
 
-/// Checks every row of a file and sums its costs exactly.
+/// Checks every row of a provider's file, in whichever format it accepts, and sums its costs exactly.
 ///
 /// # Errors
 /// [`RejectedFile`] with the first 20 problems and how many more there are.
-pub fn check_charge_file(path: &Path) -> Result<CheckedChargeFile, ChargeFileError> {
-    check_charge_file_while(path, |_| true)
+pub fn check_charge_file(profile: &Profile, path: &Path) -> Result<CheckedChargeFile, ChargeFileError> {
+    check_charge_file_while(profile, path, |_| true)
 }
 
-/// Checks a file as [`check_charge_file`] does, and asks after each row, with the number of rows so far, whether to go on.
+/// Checks a file as [`check_charge_file`] does, and asks after each charge, with the number of them so far, whether to go
+/// on.
 ///
 /// # Errors
 /// Also when told not to go on.
 pub fn check_charge_file_while(
+    profile: &Profile,
     path: &Path,
     goes_on: impl Fn(i64) -> bool,
 ) -> Result<CheckedChargeFile, ChargeFileError> {
     let mut input = HashingReader { file: File::open(path)?, hasher: Sha256::new(), size_bytes: 0 };
     let mut check = Check::default();
-    for (row, count) in ChargeReader::new(&mut input)?.zip(1..) {
+    let mut rows = ChargeReader::new(&mut input, formats())?;
+    let format = rows.format();
+    profile
+        .require_format(format)
+        .map_err(|error| RejectedFile::from(Problem::new(rows.header().line(), None, None, error.to_string())))?;
+    let mut count = 0;
+    while let Some(row) = rows.next() {
+        count += 1;
         if !goes_on(count) {
             return Err(io::Error::from(io::ErrorKind::Interrupted).into());
         }
         match row {
-            Ok(row) => check.add(row),
+            Ok(row) => check.add(row, rows.rows()),
             Err(ReadError::Row(rejected) | ReadError::File(rejected)) => check.refuse(rejected),
             Err(ReadError::Io(error)) => return Err(error.into()),
         }
@@ -78,11 +87,12 @@ pub fn check_charge_file_while(
     if !check.rejected.is_empty() {
         return Err(check.rejected.into());
     }
+    drop(rows);
     // The identity is of all bytes, also of those a decompressor had no use for.
     io::copy(&mut input, &mut io::sink())?;
     Ok(CheckedChargeFile {
         sha256: input.hasher.finalize().into(),
-        format: focus::FORMAT,
+        format: format.id,
         size_bytes: input.size_bytes,
         charge_count: check.charge_count,
         scopes: check.into_scopes(),
@@ -96,7 +106,7 @@ pub fn check_charge_file_while(
 pub fn read_charges(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<ChargeRow, ChargeFileError>> + Send + use<>, ChargeFileError> {
-    let rows = ChargeReader::new(File::open(path)?)?;
+    let rows = ChargeReader::new(File::open(path)?, formats())?;
     Ok(rows.map(|row| row.map_err(ChargeFileError::from)))
 }
 
@@ -133,14 +143,14 @@ struct ScopeSum {
 }
 
 impl Check {
-    fn add(&mut self, row: ChargeRow) {
+    fn add(&mut self, row: ChargeRow, columns: &dyn ReadRow) {
         let ChargeRow { line, charge, .. } = row;
         let period = charge.billing_period;
         let end = *self.period_ends.entry(period.start()).or_insert(period.end());
         if end != period.end() {
             let rule = format!("an earlier row says that the billing period from {} ends on {end}", period.start());
             let value = period.end().to_string();
-            self.rejected.add(Problem::new(line, Some("BillingPeriodEnd"), Some(&value), rule));
+            self.rejected.add(Problem::new(line, Some(columns.billing_period().name()), Some(&value), rule));
             return;
         }
         self.charge_count += 1;
@@ -150,7 +160,12 @@ impl Check {
         }
         if self.scope_count == MAX_SCOPES {
             let rule = format!("the file holds more than {MAX_SCOPES} pairs of billing account and billing period");
-            self.rejected.add(Problem::new(line, Some("BillingAccountId"), Some(&charge.billing_account_id), rule));
+            self.rejected.add(Problem::new(
+                line,
+                Some(columns.billing_account().name()),
+                Some(&charge.billing_account_id),
+                rule,
+            ));
             return;
         }
         self.scope_count += 1;
@@ -190,6 +205,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::providers::focus;
 
     const HEADER: &str = "BilledCost,BillingCurrency,BillingAccountId,BillingPeriodStart,BillingPeriodEnd,\
                           ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ServiceName";
@@ -197,7 +213,7 @@ mod tests {
     fn check(rows: &[String]) -> Result<CheckedChargeFile, ChargeFileError> {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         writeln!(file, "{HEADER}\n{}", rows.join("\n")).expect("written");
-        check_charge_file(file.path())
+        check_charge_file(&focus::PROFILE, file.path())
     }
 
     fn row(cost: &str, currency: &str, payer: &str, period_end: &str) -> String {

@@ -13,4 +13,5 @@ pub(super) const PROFILE: Profile = Profile {
     documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
+    formats: &[],
 };

@@ -13,4 +13,5 @@ pub(super) const PROFILE: Profile = Profile {
     documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print],
     lines_by: LinesBy::SkuAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
+    formats: &[],
 };

@@ -1,7 +1,8 @@
 //! The cloud providers: what each one's invoices look like, and how charge files are read.
 //!
-//! A provider is one file here and one line in [`all`]. Every provider accepts FOCUS files, plain or gzip; see
-//! [`focus`]. `jobs` call [`check_charge_file`] first, so that a bad file is refused before anything is stored, and then
+//! A provider is one file here, or a folder, and one line in [`all`]. Every provider accepts FOCUS files, plain or gzip
+//! (see [`focus`]), and those in the formats of its own that its profile lists; which format a file has is told by its
+//! header row. `jobs` call [`check_charge_file`] first, so that a bad file is refused before anything is stored, and then
 //! [`read_charges`].
 
 mod aws;
@@ -12,15 +13,20 @@ mod ibm;
 mod microsoft;
 mod microsoft_nce;
 mod oracle;
+mod reading;
 mod rejected_file;
+
+#[cfg(test)]
+mod contract;
 
 use crate::domain::{document::DocumentKind, invoice::LinesBy};
 
 pub use charge_file::{ChargeFileError, check_charge_file, check_charge_file_while, read_charges};
+pub use reading::Format;
 pub use rejected_file::{Problem, RejectedFile};
 
 /// What sets one provider's invoices apart from another's.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Profile {
     /// As written in SQL, JSON and on the command line.
     pub id: &'static str,
@@ -32,6 +38,8 @@ pub struct Profile {
     pub lines_by: LinesBy,
     /// The day of the next month from which on a month is final: nothing more is expected, and it can be billed.
     pub final_on_day: u8,
+    /// Formats of charge files that are this provider's own; FOCUS is accepted besides.
+    pub formats: &'static [&'static Format],
 }
 
 impl Profile {
@@ -48,6 +56,38 @@ impl Profile {
         let offered = self.documents;
         if offered.contains(&kind) { Ok(()) } else { Err(DocumentNotOffered { provider: self.id, kind, offered }) }
     }
+
+    /// Returns the formats in which charge files are accepted.
+    pub fn accepted_formats(&self) -> impl Iterator<Item = &'static Format> + use<> {
+        std::iter::once(&focus::FORMAT).chain(self.formats.iter().copied())
+    }
+
+    /// Checks that charge files in a format are accepted.
+    ///
+    /// # Errors
+    /// [`FormatOfAnotherProvider`], which says whose it is.
+    pub fn require_format(&self, format: &Format) -> Result<(), FormatOfAnotherProvider> {
+        if self.accepted_formats().any(|accepted| accepted.id == format.id) {
+            return Ok(());
+        }
+        let is_its_own = |profile: &&&Profile| profile.formats.iter().any(|own| own.id == format.id);
+        let owner = all().iter().find(is_its_own).map_or(focus::PROFILE.id, |owner| owner.id);
+        let accepted = names(self.accepted_formats().map(|accepted| accepted.name));
+        Err(FormatOfAnotherProvider { provider: self.id, format: format.name, owner, accepted })
+    }
+}
+
+/// Says that a charge file is in another provider's own format.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this is a file of provider `{owner}` ({format}); import it as one of `{owner}`, or send what `{provider}` accepts: \
+     {accepted}"
+)]
+pub struct FormatOfAnotherProvider {
+    provider: &'static str,
+    format: &'static str,
+    owner: &'static str,
+    accepted: String,
 }
 
 /// Says that a provider's invoices are not rendered as the kind of document asked for.
@@ -89,6 +129,11 @@ pub fn find(id: &str) -> Result<&'static Profile, UnknownProvider> {
     found.ok_or_else(|| UnknownProvider(id.chars().take(40).collect()))
 }
 
+/// Returns every format that charge files are accepted in, by some provider at least.
+pub fn formats() -> impl Iterator<Item = &'static Format> {
+    std::iter::once(&focus::FORMAT).chain(all().iter().flat_map(|profile| profile.formats.iter().copied()))
+}
+
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
@@ -96,13 +141,9 @@ fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
 /// The contract every provider keeps; a new one is covered by being in [`all`].
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, io::Write};
+    use std::collections::BTreeSet;
 
     use super::*;
-
-    const FILE: &str = "BilledCost,BillingCurrency,BillingAccountId,BillingPeriodStart,BillingPeriodEnd,ChargeCategory,\
-                        ChargePeriodStart,ChargePeriodEnd,ServiceName\n\
-                        1.5,EUR,payer,2026-10-01,2026-11-01,Usage,2026-10-05T00:00:00Z,2026-10-06T00:00:00Z,Compute\n";
 
     #[test]
     fn ids_are_unique_and_fit_urls_and_streams() {
@@ -130,16 +171,6 @@ mod tests {
         for profile in all() {
             assert!((2..=28).contains(&profile.final_on_day), "{}", profile.id);
             assert!(profile.final_on_day <= focus::PROFILE.final_on_day, "{} is later than any", profile.id);
-        }
-    }
-
-    #[test]
-    fn every_provider_reads_a_focus_file() {
-        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(FILE.as_bytes()).expect("written");
-        for profile in all() {
-            let checked = check_charge_file(file.path()).expect("accepted");
-            assert_eq!((checked.format, checked.charge_count), ("focus", 1), "{}", profile.id);
         }
     }
 

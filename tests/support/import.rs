@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use billrunner::{
     domain::{charge_file::CheckedChargeFile, ids::ResellerId},
-    providers::{check_charge_file, read_charges},
+    providers::{self, check_charge_file, read_charges},
     store::charges::{NewChargeFile, StoredChargeFile, ensure_charges_partitions, store_charge_file},
 };
 use sqlx::PgPool;
@@ -21,7 +21,7 @@ pub async fn insert_reseller(pool: &PgPool) -> Result<ResellerId> {
 
 /// Checks and stores a file; the error is the typed one, to downcast to.
 pub async fn import(pool: &PgPool, reseller_id: ResellerId, provider: &str, path: &Path) -> Result<StoredChargeFile> {
-    let checked = check_charge_file(path)?;
+    let checked = check_charge_file(providers::find(provider)?, path)?;
     import_checked(pool, reseller_id, provider, path, &checked).await
 }
 

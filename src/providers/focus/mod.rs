@@ -2,19 +2,24 @@
 //! and the profile of the providers that have none of their own.
 
 mod columns;
-mod opening;
-mod reader;
-mod records;
 mod row;
-mod timestamp;
 
-use super::Profile;
+use super::{
+    Profile,
+    reading::{Format, Header, ReadRow},
+};
 use crate::domain::{document::DocumentKind, invoice::LinesBy};
 
-pub use reader::{ChargeReader, ReadError};
-
-/// As kept in `charge_files.format`.
-pub const FORMAT: &str = "focus";
+/// The format, which every provider accepts.
+pub const FORMAT: Format = Format {
+    id: "focus",
+    name: "FOCUS",
+    required: columns::REQUIRED,
+    to_known_name: str::to_owned,
+    read_under: |header: &Header| -> Box<dyn ReadRow> { Box::new(columns::Columns::find(header)) },
+    #[cfg(test)]
+    samples: &[SAMPLE],
+};
 
 /// The latest of all: whose month a FOCUS file holds is not known here. Our choice.
 const FINAL_ON_DAY: u8 = 11;
@@ -25,4 +30,24 @@ pub(super) const PROFILE: Profile = Profile {
     documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
+    formats: &[],
+};
+
+#[cfg(test)]
+const SAMPLE: super::reading::Sample = super::reading::Sample {
+    fields: &[
+        ("BilledCost", "1.5"),
+        ("BillingCurrency", "EUR"),
+        ("BillingAccountId", "payer"),
+        ("BillingPeriodStart", "2026-10-01T00:00:00Z"),
+        ("BillingPeriodEnd", "2026-11-01T00:00:00Z"),
+        ("ChargeCategory", "Usage"),
+        ("ChargePeriodStart", "2026-10-05T00:00:00Z"),
+        ("ChargePeriodEnd", "2026-10-06T00:00:00Z"),
+        ("ServiceName", "Compute"),
+        ("SubAccountId", "000123456789"),
+    ],
+    cost: "BilledCost",
+    currency: "BillingCurrency",
+    dates: &["BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"],
 };

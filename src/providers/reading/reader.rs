@@ -1,12 +1,13 @@
-//! Reads a FOCUS file row by row, plain or gzip, in memory that does not grow with the file.
+//! Reads a charge file row by row, plain or gzip, in memory that does not grow with the file.
 
 use std::io::{self, Read};
 
 use super::{
-    columns::Columns,
+    format::{Format, ReadRow},
+    header::Header,
     opening::open,
     records::{Record, RecordError, Records},
-    row::to_charge,
+    row::{Charges, read_row},
 };
 use crate::{
     domain::charge_file::ChargeRow,
@@ -31,17 +32,23 @@ pub enum ReadError {
 pub struct ChargeReader<'a> {
     records: Records<Box<dyn Read + Send + 'a>>,
     record: Record,
-    columns: Columns,
-    row_number: i64,
+    format: &'static Format,
+    header: Header,
+    rows: Box<dyn ReadRow>,
+    charges: Charges,
+    charge_count: i64,
     ended: bool,
 }
 
 impl<'a> ChargeReader<'a> {
-    /// Reads the header.
+    /// Reads the header, and with it which of these formats the file has.
     ///
     /// # Errors
-    /// [`ReadError::File`] when it is not the header of a FOCUS CSV file.
-    pub fn new(input: impl Read + Send + 'a) -> Result<Self, ReadError> {
+    /// [`ReadError::File`] when it is not the header of a CSV file in any of them.
+    pub fn new(
+        input: impl Read + Send + 'a,
+        formats: impl Iterator<Item = &'static Format>,
+    ) -> Result<Self, ReadError> {
         let opened = open(input).map_err(|error| of_io(error, 1))?;
         if let Some(what) = opened.not_csv {
             return Err(ReadError::File(Problem::new(1, None, None, what).into()));
@@ -52,24 +59,39 @@ impl<'a> ChargeReader<'a> {
             let problem = Problem::new(1, None, None, "the file is empty; it needs a header row");
             return Err(ReadError::File(problem.into()));
         }
-        let columns = Columns::find(header(&record)?, record.line()).map_err(ReadError::File)?;
-        Ok(Self { records, record, columns, row_number: 0, ended: false })
+        let recognised = Format::recognise(formats, &names(&record)?, record.line());
+        let (format, header) = recognised.map_err(ReadError::File)?;
+        let rows = (format.read_under)(&header);
+        Ok(Self { records, record, format, header, rows, charges: Charges::new(), charge_count: 0, ended: false })
+    }
+
+    /// Returns the format of the file.
+    pub fn format(&self) -> &'static Format {
+        self.format
+    }
+
+    /// Returns the header row.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Returns what reads the rows, to name columns by.
+    pub fn rows(&self) -> &dyn ReadRow {
+        &*self.rows
     }
 
     fn read(&mut self) -> Result<Option<ChargeRow>, ReadError> {
-        let read = self.records.read(&mut self.record);
-        if !read.map_err(|error| of_record(error, self.records.line()))? {
-            return Ok(None);
-        }
-        self.row_number += 1;
-        let charge = to_charge(&self.record, &self.columns).map_err(|problems| {
-            let mut rejected = RejectedFile::default();
-            for problem in problems {
-                rejected.add(problem);
+        loop {
+            if let Some(charge) = self.charges.pop_front() {
+                self.charge_count += 1;
+                return Ok(Some(ChargeRow { row_number: self.charge_count, line: self.record.line(), charge }));
             }
-            ReadError::Row(rejected)
-        })?;
-        Ok(Some(ChargeRow { row_number: self.row_number, line: self.record.line(), charge }))
+            let read = self.records.read(&mut self.record);
+            if !read.map_err(|error| of_record(error, self.records.line()))? {
+                return Ok(None);
+            }
+            read_row(&self.record, &self.header, &*self.rows, &mut self.charges).map_err(ReadError::Row)?;
+        }
     }
 }
 
@@ -86,7 +108,7 @@ impl Iterator for ChargeReader<'_> {
     }
 }
 
-fn header(record: &Record) -> Result<Vec<String>, ReadError> {
+fn names(record: &Record) -> Result<Vec<String>, ReadError> {
     let mut names = Vec::with_capacity(record.field_count());
     for at in 0..record.field_count() {
         let field = record.field(at).unwrap_or_default();
@@ -127,7 +149,10 @@ mod tests {
     use flate2::{Compression, write::GzEncoder};
 
     use super::*;
-    use crate::domain::charge::{Charge, ChargeCategory};
+    use crate::{
+        domain::charge::{Charge, ChargeCategory},
+        providers::formats,
+    };
 
     const COLUMNS: [(&str, &str); 13] = [
         ("BilledCost", "1.5"),
@@ -153,7 +178,7 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Result<Vec<ChargeRow>, RejectedFile> {
-        let rows = ChargeReader::new(bytes).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let rows = ChargeReader::new(bytes, formats()).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         rows.map_err(|error| match error {
             ReadError::Row(rejected) | ReadError::File(rejected) => rejected,
             ReadError::Io(error) => panic!("{error}"),
@@ -189,6 +214,15 @@ mod tests {
         assert_eq!(charge.charge_category, ChargeCategory::Credit);
         assert_eq!(charge.consumed_quantity, Some(20.into()));
         assert_eq!(charge.billing_period.to_string(), "2026-10");
+    }
+
+    #[test]
+    fn focus_columns_that_are_not_kept_are_no_x_columns() {
+        let text = file(&[]);
+        let (header, row) = text.trim_end().split_once('\n').expect("a row");
+        let text = format!("{header},x_Discounts,Id,ListCost,,ServiceProviderName\n{row},1,2,3,4,5\n");
+        let charge = read(text.as_bytes()).expect("accepted").pop().expect("a row").charge;
+        assert_eq!(charge.x_columns, [("x_Discounts", "1"), ("Id", "2")].map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]
@@ -307,7 +341,7 @@ mod tests {
             }
         }
         let text = file(&[]);
-        let last = ChargeReader::new(text.as_bytes().chain(FailingDisk)).expect("a header").last();
+        let last = ChargeReader::new(text.as_bytes().chain(FailingDisk), formats()).expect("a header").last();
         assert!(matches!(last, Some(Err(ReadError::Io(_)))));
     }
 }

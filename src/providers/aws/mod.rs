@@ -1,5 +1,7 @@
 //! Amazon Web Services: a section per linked account, a line per service and charge category.
 
+mod cur;
+
 use super::Profile;
 use crate::domain::{document::DocumentKind, invoice::LinesBy};
 
@@ -13,4 +15,5 @@ pub(super) const PROFILE: Profile = Profile {
     documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
+    formats: &[&cur::FORMAT],
 };

@@ -11,7 +11,7 @@ const FRACTION_DIGITS: usize = 6;
 const YEARS: std::ops::RangeInclusive<i32> = 1..=9999;
 
 /// Reads an instant; `None` where that would need guessing.
-pub(super) fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
+pub fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
     let (date, clock) = text.split_at_checked(10)?;
     let date = parse_date(date)?;
     if clock.is_empty() {

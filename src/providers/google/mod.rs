@@ -1,5 +1,8 @@
 //! Google Cloud: a section per project, a line per service.
 
+mod billing_export;
+mod credits;
+
 use super::Profile;
 use crate::domain::{document::DocumentKind, invoice::LinesBy};
 
@@ -13,4 +16,5 @@ pub(super) const PROFILE: Profile = Profile {
     documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
+    formats: &[&billing_export::FORMAT],
 };
