@@ -45,5 +45,6 @@ mod schedules;
 mod schedules_command;
 mod schemas;
 mod sql_door;
+mod stored_charges;
 mod support;
 mod upkeep;

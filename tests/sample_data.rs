@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::{
-    charge_files::assert_sums_as_expected,
+    charge_files::assert_sums_of_provider_as_expected,
     support::{TestDatabase, import::import},
 };
 
@@ -37,10 +37,12 @@ fn json(folder: &Path, name: &str) -> Result<Value> {
 #[tokio::test]
 async fn a_sample_of_every_provider_is_imported_with_the_exact_sums_it_says() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    for provider in ["aws", "google", "ibm", "microsoft", "microsoft-nce", "oracle", "focus"] {
-        let name = format!("{provider}.csv");
-        make(folder.path(), &format!("--provider {provider} --rows 3000 --seed 5"), &name).await?;
-        assert_sums_as_expected(&folder.path().join(&name)).await.with_context(|| name.clone())?;
+    let focus = ["aws", "google", "ibm", "microsoft", "microsoft-nce", "oracle", "focus"].map(|id| (id, "focus"));
+    for (provider, format) in focus.into_iter().chain([("aws", "aws-cur")]) {
+        let name = format!("{provider}-{format}.csv");
+        make(folder.path(), &format!("--provider {provider} --format {format} --rows 3000 --seed 5"), &name).await?;
+        let path = folder.path().join(&name);
+        assert_sums_of_provider_as_expected(provider, &path).await.with_context(|| name.clone())?;
         let expected = json(folder.path(), &format!("{name}.expected.json"))?;
         for shape in ["negative", "zero", "correction", "tax", "credit"] {
             assert!(expected["traps"][shape].as_i64() > Some(0), "{name} has no {shape}: {expected}");

@@ -22,7 +22,7 @@ use super::{Failure, Output, bench::USED, sample_data::write_sample, setup};
 use crate::{
     config::Config,
     domain::ids::ResellerId,
-    providers::{self, check_charge_file, read_charges},
+    providers::{self, Profile, check_charge_file, read_charges},
     samples::{SampleFormat, SampleOptions},
     store::{
         bench,
@@ -93,7 +93,7 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
         billing_period: BILLING_PERIOD.parse()?,
     };
     let file_bytes = write_sample(&options, &file)?;
-    let course = Course { url, pool: setup::connect(config).await?, provider: profile.id, file: &file };
+    let course = Course { url, pool: setup::connect(config).await?, profile, file: &file };
     let (mut copy, mut import) = (Vec::new(), Vec::new());
     for _ in 0..arguments.rounds {
         copy.push(course.copy().await?);
@@ -121,7 +121,7 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
 struct Course<'a> {
     url: &'a SecretString,
     pool: PgPool,
-    provider: &'static str,
+    profile: &'static Profile,
     file: &'a Path,
 }
 
@@ -191,12 +191,12 @@ impl Course<'_> {
     }
 
     async fn store(&self, connection: &mut PgConnection, reseller_id: ResellerId, rows: i64) -> anyhow::Result<()> {
-        let path = self.file.to_owned();
-        let checked = spawn_blocking(move || check_charge_file(&path)).await??;
+        let (path, profile) = (self.file.to_owned(), self.profile);
+        let checked = spawn_blocking(move || check_charge_file(profile, &path)).await??;
         ensure!(checked.charge_count == rows, "{} charges were read instead of {rows}", checked.charge_count);
         ensure_charges_partitions(connection, &checked).await?;
         let mut transaction = connection.begin().await?;
-        let new = NewChargeFile { reseller_id, provider: self.provider, file_name: "charges.csv", checked: &checked };
+        let new = NewChargeFile { reseller_id, provider: self.profile.id, file_name: "charges.csv", checked: &checked };
         let stored = store_charge_file(&mut transaction, new, read_charges(self.file)?).await?;
         ensure!(matches!(stored, StoredChargeFile::New { .. }), "the file was stored before");
         Ok(transaction.commit().await?)

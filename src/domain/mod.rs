@@ -9,6 +9,7 @@ pub mod charge;
 pub mod charge_file;
 pub mod directory;
 pub mod document;
+pub mod exact_sum;
 pub mod ids;
 pub mod invoice;
 pub mod invoice_event;
