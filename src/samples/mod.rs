@@ -133,9 +133,9 @@ mod tests {
 
     /// Changing one of these changes what everybody's seeds make: say so in the changelog.
     const SHA256: [(&str, SampleFormat, &str); 3] = [
-        ("aws", SampleFormat::Focus, "559b9be6afe37bae14dcb79ac97e07f23dc9675ced818f062506904498aaff83"),
-        ("google", SampleFormat::Focus, "9380e718a9578b25876ba6a5f0f22b359f94fd0af359c978e6907028e4c47be6"),
-        ("aws", SampleFormat::AwsCur, "36c85b2ca72479ee3c29aed02f38d7741a6065406d1ad10b6ee5eed9e97f2ae3"),
+        ("aws", SampleFormat::Focus, "de30e0043168f8707ba7c83ffb4d0f7c4e2e66a27fe032e4e9fba82bc2dad8ec"),
+        ("google", SampleFormat::Focus, "5bce6663a5bbaac30daee84a57aa874494125999270c58eab69a3db5a6aa66a1"),
+        ("aws", SampleFormat::AwsCur, "101b2286075e0115f0d9ece13b2b5afe7dd9a147a5840fb4cedd1a2d201e0cfd"),
     ];
 
     fn file(provider: &'static str, format: SampleFormat, seed: u64) -> Vec<u8> {

@@ -91,8 +91,15 @@ pub async fn create_plain_table<'a>(url: &SecretString, columns: impl Iterator<I
 /// # Errors
 /// When the database fails.
 pub async fn clear_charges(url: &SecretString) -> sqlx::Result<()> {
-    let statements = "DROP TABLE IF EXISTS billrunner.bench_charge_file; TRUNCATE billrunner.resellers CASCADE; \
-        TRUNCATE billrunner.charges; CHECKPOINT";
+    let statements = "
+        DROP TABLE IF EXISTS billrunner.bench_charge_file;
+        TRUNCATE billrunner.charges;
+        DELETE FROM billrunner.charge_totals;
+        DELETE FROM billrunner.charge_scopes;
+        DELETE FROM billrunner.charge_files;
+        DELETE FROM billrunner.billing_periods;
+        DELETE FROM billrunner.resellers;
+        CHECKPOINT";
     run(url, statements).await
 }
 
