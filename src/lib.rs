@@ -9,6 +9,7 @@
 //! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
 //! - [`store`]: all SQL.
 //! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
+//! - [`samples`]: charge files as real months look, made of a seed.
 //! - [`documents`]: an invoice as PDF, CSV, detailed CSV and print.
 //! - [`mail`]: messages rendered and sent.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
@@ -28,5 +29,6 @@ pub mod language;
 pub mod mail;
 pub mod providers;
 pub mod queue;
+pub mod samples;
 pub mod store;
 pub mod telemetry;

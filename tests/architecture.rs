@@ -9,13 +9,14 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("clock", &[]),
     ("language", &["domain"]),
     ("documents", &["domain", "language"]),
     ("mail", &["domain", "language"]),
     ("providers", &["domain"]),
+    ("samples", &["domain"]),
     ("store", &["domain"]),
     ("queue", &["domain", "store"]),
     ("config", &["queue"]),
@@ -36,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "mail",
             "providers",
             "queue",
+            "samples",
             "store",
             "telemetry",
         ],

@@ -113,9 +113,13 @@ fn a_rejected_trap_says_line_column_value_and_rule() -> Result<()> {
 }
 
 async fn assert_sums_as_expected(path: &Path) -> Result<()> {
+    assert_sums_of_provider_as_expected("focus", path).await
+}
+
+pub async fn assert_sums_of_provider_as_expected(provider: &str, path: &Path) -> Result<()> {
     let database = TestDatabase::new().await?;
     let reseller_id = insert_reseller(&database.pool).await?;
-    import(&database.pool, reseller_id, "focus", path).await?;
+    import(&database.pool, reseller_id, provider, path).await?;
     let expected = std::fs::read(format!("{}.expected.json", path.display()))?;
     let mut expected: ExpectedFile = serde_json::from_slice(&expected)?;
     for (columns, name) in [

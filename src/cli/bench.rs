@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Failure, Output, bench_http::HttpDoor, setup};
+use super::{Failure, Output, bench_http::HttpDoor, bench_import, setup};
 use crate::{
     config::Config,
     queue::{
@@ -46,7 +46,7 @@ const RETENTION_DAYS: i32 = 90;
 /// Connections for those who hand jobs in and look for the end, beside one for each job that runs.
 const CONNECTIONS: u32 = 2;
 
-const USED: &str = "the database that DATABASE_URL names holds customers or jobs already, and the benchmark would empty it; \
+pub(super) const USED: &str = "the database that DATABASE_URL names holds customers or jobs already, and the benchmark would empty it; \
                     name a new one, for example: bin/with-servers billrunner bench queue";
 
 /// What is measured.
@@ -54,6 +54,8 @@ const USED: &str = "the database that DATABASE_URL names holds customers or jobs
 pub enum Command {
     /// The queue: jobs a second through the whole ledger, and the time from accepting a job to its start.
     Queue(Arguments),
+    /// The import of charge files: rows a second beside `psql \copy` of the same file.
+    Import(bench_import::Arguments),
 }
 
 /// Arguments of `bench queue`.
@@ -178,7 +180,13 @@ struct Percentiles {
 }
 
 pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
-    let Command::Queue(arguments) = command;
+    match command {
+        Command::Queue(arguments) => measure_queue(arguments, config, output).await,
+        Command::Import(arguments) => bench_import::run(arguments, config, output).await,
+    }
+}
+
+async fn measure_queue(arguments: Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
     if database::is_used(url).await.context("Postgres cannot be used; check DATABASE_URL")? {
         return Err(Failure::Refused(USED.to_owned()).into());

@@ -8,6 +8,7 @@ mod api_keys;
 mod batches;
 mod bench;
 mod bench_http;
+mod bench_import;
 mod config;
 mod dead;
 mod demo;
@@ -23,6 +24,7 @@ mod operator;
 mod output;
 mod queues;
 mod redis_acl;
+mod sample_data;
 mod schedules;
 mod schema;
 mod setup;
@@ -107,7 +109,9 @@ enum Command {
     Queues(queues::Command),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
-    /// Measure the queue on this machine, with an empty database.
+    /// Make a charge file as real months look, its exact sums and a directory for it.
+    SampleData(sample_data::Arguments),
+    /// Measure this machine, with an empty database.
     #[command(subcommand)]
     Bench(bench::Command),
     /// Check the environment, or print an example of it.
@@ -167,6 +171,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Dead(command) => dead::run(command, config, output).await,
         Command::Queues(command) => queues::run(command, config, output).await,
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
+        Command::SampleData(arguments) => sample_data::run(&arguments, output),
         Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,
     }

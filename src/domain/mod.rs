@@ -13,6 +13,7 @@ pub mod customer_side;
 pub mod dated_terms;
 pub mod directory;
 pub mod document;
+pub mod exact_sum;
 pub mod ids;
 pub mod invoice;
 pub mod invoice_detail;

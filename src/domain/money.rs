@@ -15,6 +15,9 @@ const MAX_DECIMAL_LENGTH: usize = 100;
 /// Largest exponent that is read, either way: beyond it an amount is a mistake or an attack on memory.
 const MAX_EXPONENT: i32 = 60;
 
+/// Digits that surely fit an `i64`.
+const SHORT_DIGITS: usize = 18;
+
 /// An ISO 4217 currency that has a minor unit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency(iso_currency::Currency);
@@ -118,11 +121,31 @@ pub struct NotADecimal(String);
 /// Currency symbols, thousand separators, decimal commas, NaN and Inf, and anything over 100 characters.
 pub fn parse_decimal(text: &str) -> Result<BigDecimal, NotADecimal> {
     let trimmed = text.trim();
+    if let Some(short) = parse_short(trimmed) {
+        return Ok(short);
+    }
     let refused = || NotADecimal(text.chars().take(40).collect());
     if trimmed.len() > MAX_DECIMAL_LENGTH || !is_decimal(trimmed) {
         return Err(refused());
     }
     BigDecimal::from_str(trimmed).map_err(|_| refused())
+}
+
+/// Reads what nearly all amounts are, a sign, digits and a point, where the digits fit 64 bits; `None` is no verdict.
+///
+/// A million rows have two million of them, and to read one in general is ten times the work.
+fn parse_short(text: &str) -> Option<BigDecimal> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    if whole.is_empty() || whole.len() + fraction.len() > SHORT_DIGITS {
+        return None;
+    }
+    let mut mantissa = 0_i64;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        mantissa = mantissa * 10 + i64::from(digit.is_ascii_digit().then(|| digit - b'0')?);
+    }
+    let signed = if unsigned.len() < text.len() { -mantissa } else { mantissa };
+    Some(BigDecimal::new(signed.into(), i64::try_from(fraction.len()).ok()?))
 }
 
 /// Matches `[+-] digits [. digits] [(e|E) [+-] digits]` with at least one digit before or after the point.
@@ -143,6 +166,8 @@ fn is_decimal(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn rounded(amount: &str, currency: &str) -> String {
@@ -183,6 +208,16 @@ mod tests {
             assert!(parse_decimal(text).is_err(), "{text} was read");
         }
         assert!(parse_decimal(&"1".repeat(101)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_short_decimal_is_read_as_any_other(text in "[-+]?[0-9]{0,12}[.]?[0-9]{0,12}([eE]-?[0-9])?") {
+            if let Some(short) = parse_short(&text) {
+                let long = BigDecimal::from_str(&text).expect("a decimal");
+                prop_assert_eq!(short.into_bigint_and_exponent(), long.into_bigint_and_exponent());
+            }
+        }
     }
 
     #[test]

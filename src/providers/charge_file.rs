@@ -21,6 +21,7 @@ use super::{
 use crate::domain::{
     billing_period::BillingPeriod,
     charge_file::{ChargeRow, CheckedChargeFile, CheckedScope},
+    exact_sum::ExactSum,
     money::Currency,
 };
 
@@ -141,7 +142,7 @@ struct Check {
 #[derive(Default)]
 struct ScopeSum {
     charge_count: i64,
-    billed_cost: BTreeMap<Currency, BigDecimal>,
+    billed_cost: BTreeMap<Currency, ExactSum>,
 }
 
 impl Check {
@@ -158,7 +159,7 @@ impl Check {
         self.charge_count += 1;
         let accounts = self.scopes.entry(period).or_default();
         if let Some(scope) = accounts.get_mut(&charge.billing_account_id) {
-            return scope.add(charge.billing_currency, charge.billed_cost);
+            return scope.add(charge.billing_currency, &charge.billed_cost);
         }
         if self.scope_count == MAX_SCOPES {
             let rule = format!("the file holds more than {MAX_SCOPES} pairs of billing account and billing period");
@@ -172,7 +173,7 @@ impl Check {
         }
         self.scope_count += 1;
         let scope = accounts.entry(charge.billing_account_id).or_default();
-        scope.add(charge.billing_currency, charge.billed_cost);
+        scope.add(charge.billing_currency, &charge.billed_cost);
     }
 
     fn refuse(&mut self, rejected: RejectedFile) {
@@ -188,7 +189,7 @@ impl Check {
                 billing_account_id,
                 billing_period,
                 charge_count: sum.charge_count,
-                billed_cost: sum.billed_cost,
+                billed_cost: sum.billed_cost.into_iter().map(|(currency, sum)| (currency, sum.total())).collect(),
             })
         };
         self.scopes.into_iter().flat_map(by_account).collect()
@@ -196,9 +197,9 @@ impl Check {
 }
 
 impl ScopeSum {
-    fn add(&mut self, currency: Currency, billed_cost: BigDecimal) {
+    fn add(&mut self, currency: Currency, billed_cost: &BigDecimal) {
         self.charge_count += 1;
-        *self.billed_cost.entry(currency).or_default() += billed_cost;
+        self.billed_cost.entry(currency).or_default().add(billed_cost);
     }
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, SqlSafeStr, postgres::PgConnectOptions};
 use tracing::log::LevelFilter;
+
+use crate::domain::ids::ResellerId;
 
 /// Rows that the realistic job reads from.
 pub const ACCOUNTS: i32 = 1000;
@@ -68,9 +70,60 @@ pub async fn clear(url: &SecretString) -> sqlx::Result<()> {
     run(url, statements).await
 }
 
-async fn run(url: &SecretString, statements: &'static str) -> sqlx::Result<()> {
+async fn run(url: &SecretString, statements: impl SqlSafeStr) -> sqlx::Result<()> {
     let options: PgConnectOptions = url.expose_secret().parse()?;
     sqlx::raw_sql(statements).execute(&mut options.connect().await?).await.map(drop)
+}
+
+/// Creates a table of text columns, as plain as a table can be. Needs the owner's login.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create_plain_table<'a>(url: &SecretString, columns: impl Iterator<Item = &'a str>) -> sqlx::Result<()> {
+    let columns: Vec<String> = columns.map(|name| format!("\"{}\" text", name.replace('"', "\"\""))).collect();
+    let statement = format!("CREATE TABLE billrunner.bench_charge_file ({})", columns.join(", "));
+    run(url, AssertSqlSafe(statement)).await
+}
+
+/// Removes the plain table and all charge files. Needs the owner's login; the caller has made sure that they are the
+/// benchmark's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn clear_charges(url: &SecretString) -> sqlx::Result<()> {
+    let statements = "
+        DROP TABLE IF EXISTS billrunner.bench_charge_file;
+        TRUNCATE billrunner.charges;
+        DELETE FROM billrunner.charge_totals;
+        DELETE FROM billrunner.charge_scopes;
+        DELETE FROM billrunner.charge_files;
+        DELETE FROM billrunner.billing_periods;
+        DELETE FROM billrunner.resellers;
+        CHECKPOINT";
+    run(url, statements).await
+}
+
+/// Inserts whose charges are imported. Needs the owner's login.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create_reseller(url: &SecretString, id: ResellerId) -> sqlx::Result<()> {
+    let options: PgConnectOptions = url.expose_secret().parse()?;
+    sqlx::query(
+        "INSERT INTO billrunner.resellers (id, name, email) VALUES ($1, 'Reseller', 'billing@reseller.example')",
+    )
+    .bind(id)
+    .execute(&mut options.connect().await?)
+    .await
+    .map(drop)
+}
+
+/// Returns the process at the other end of a connection.
+///
+/// # Errors
+/// When the database fails.
+pub async fn backend_pid(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(connection).await
 }
 
 /// Reads an account and writes an entry: a small job's effects.

@@ -10,7 +10,7 @@ use chrono::{Datelike, NaiveDate};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::charge_rows::{ScopeIds, copy_charges};
+use super::charge_rows::{ScopeValues, copy_charges};
 use crate::domain::{
     billing_period::BillingPeriod,
     charge_file::{ChargeRow, CheckedChargeFile, CheckedScope},
@@ -176,11 +176,11 @@ where
     let superseded_scope_count = supersede_scopes(conn, file, &scopes).await?;
     insert_scopes(conn, id, file, &scopes).await?;
 
-    let mut scope_ids = ScopeIds::default();
+    let mut values = ScopeValues::new(file.reseller_id);
     for (id, scope) in &scopes {
-        scope_ids.insert(scope.billing_period, scope.billing_account_id.clone(), *id);
+        values.insert(scope.billing_period, scope.billing_account_id.clone(), *id);
     }
-    let copied = copy_charges(conn, file.reseller_id, scope_ids, rows).await?;
+    let copied = copy_charges(conn, values, rows).await?;
     if u64::try_from(file.checked.charge_count).ok() != Some(copied) {
         return Err(StoreChargeFileError::FileChanged);
     }
@@ -327,6 +327,8 @@ async fn insert_totals(
     scopes: &[(ChargeScopeId, &CheckedScope)],
 ) -> sqlx::Result<()> {
     let new = Columns::of(scopes);
+    // Nothing is known yet of rows that came in this transaction: Postgres expects one, and would sort millions on disk.
+    sqlx::query!("SET LOCAL enable_sort = off").execute(&mut *conn).await?;
     sqlx::query!(
         "INSERT INTO charge_totals (reseller_id, charge_scope_id, billing_currency, sub_account_id, charge_category,
              charge_count, billed_cost)
@@ -338,8 +340,9 @@ async fn insert_totals(
         &new.ids,
         &new.starts
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    sqlx::query!("SET LOCAL enable_sort = on").execute(conn).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::error::Error;
 pub mod api_clients;
 pub mod api_keys;
 pub mod bench;
+mod binary_copy;
 mod charge_rows;
 pub mod charge_sums;
 pub mod charges;

@@ -157,7 +157,7 @@ impl Cursor<'_> {
                 State::FieldStart if byte == b'"' => (state, rest) = (State::Quoted, behind),
                 State::FieldStart => state = State::Unquoted,
                 State::Unquoted => {
-                    let length = rest.iter().position(|byte| matches!(byte, b',' | b'\n' | b'\r'));
+                    let length = memchr::memchr3(b',', b'\n', b'\r', rest);
                     let (text, found) = rest.split_at(length.unwrap_or(rest.len()));
                     record.bytes.extend_from_slice(text);
                     rest = found;
@@ -166,7 +166,7 @@ impl Cursor<'_> {
                     }
                 }
                 State::Quoted => {
-                    let length = rest.iter().position(|byte| *byte == b'"');
+                    let length = memchr::memchr(b'"', rest);
                     let (text, found) = rest.split_at(length.unwrap_or(rest.len()));
                     record.bytes.extend_from_slice(text);
                     *self.line += text.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
