@@ -161,3 +161,5 @@ format-megabytes = { $size } MB
 
 document-notes = Notes
 document-replaced-characters = Characters that the typeface lacks are shown as �.
+document-generated-on = Generated on
+document-purchase-order = Purchase order

@@ -28,7 +28,7 @@ pub use self::{
 };
 
 /// Raised when a format's layout changes, so that stored documents are rendered anew.
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
 /// The texts that documents take their words from.
 static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
 

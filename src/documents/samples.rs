@@ -10,8 +10,10 @@ use super::DocumentModel;
 use crate::{
     domain::{
         charge::ChargeCategory,
+        custom_field::MAX_PRINTED_CHARS,
+        directory_check::MAX_PRINTED_FIELDS,
         ids::{CustomerId, InvoiceId, ResellerId},
-        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, PartyDetails, TaxAmount},
+        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, PartyDetails, PrintedField, TaxAmount},
         invoice_status::InvoiceStatus,
         pricing::ExchangeRate,
     },
@@ -73,11 +75,13 @@ pub(super) fn invoice() -> Invoice {
             name: "Nubes del Sur, S.L.".to_owned(),
             tax_id: Some("ESB12345678".to_owned()),
             address: "Calle de la Constitución 17, 3.º B\n41004 Sevilla\nEspaña".to_owned(),
+            ..PartyDetails::default()
         },
         customer: PartyDetails {
             name: "Panadería Hermanos Muñoz, S.A.".to_owned(),
             tax_id: Some("ESA87654321".to_owned()),
             address: "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña".to_owned(),
+            ..PartyDetails::default()
         },
         markup_rate: decimal("0.777"),
         exact_subtotal: decimal("0"),
@@ -134,6 +138,29 @@ pub(super) fn credit_note() -> Invoice {
     priced(invoice)
 }
 
+fn field(label: &str, value: &str) -> PrintedField {
+    PrintedField { label: label.to_owned(), value: value.to_owned() }
+}
+
+/// An invoice of a customer with a purchase order and custom fields, one of them hostile.
+pub(super) fn with_references() -> Invoice {
+    let mut invoice = invoice();
+    invoice.customer.purchase_order = Some("PO-7".to_owned());
+    invoice.customer.fields = vec![field("Cost centre", "CC-0042"), field("=1+1", HOSTILE_NAMES[4])];
+    invoice
+}
+
+/// A draft whose head is as full as it can be, generated when the customer's day is another than UTC's.
+pub(super) fn full_head() -> Invoice {
+    let mut invoice = long_draft(1, 3);
+    invoice.created_at = instant("2026-09-02T22:30:00Z");
+    invoice.customer.time_zone = Some("Europe/Madrid".parse().expect("a zone"));
+    invoice.customer.purchase_order = Some("W".repeat(MAX_PRINTED_CHARS));
+    let of = |index: usize| field(&"L".repeat(40), &format!("{index}{}", "n".repeat(MAX_PRINTED_CHARS - 1)));
+    invoice.customer.fields = (1..=MAX_PRINTED_FIELDS).map(of).collect();
+    invoice
+}
+
 /// A draft of some pages: many accounts with many services.
 pub(super) fn long_draft(sections: usize, lines_each: usize) -> Invoice {
     let mut invoice = invoice();
@@ -177,7 +204,14 @@ pub(super) fn hostile() -> Invoice {
         .collect();
     let [html, quotes, ..] = HOSTILE_NAMES;
     for party in [&mut invoice.reseller, &mut invoice.customer] {
-        *party = PartyDetails { name: format!("{html}{huge}"), tax_id: Some(huge.clone()), address: huge.clone() };
+        *party = PartyDetails {
+            name: format!("{html}{huge}"),
+            tax_id: Some(huge.clone()),
+            address: huge.clone(),
+            purchase_order: Some(format!("{quotes}{huge}")),
+            fields: HOSTILE_NAMES.map(|name| field(name, name)).into(),
+            ..PartyDetails::default()
+        };
     }
     invoice.provider = huge.clone();
     invoice.number = Some(format!("../../{quotes}{huge}"));

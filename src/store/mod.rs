@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+pub mod accounts;
 pub mod api_clients;
 pub mod api_keys;
 pub mod bench;
@@ -12,10 +13,12 @@ mod charge_rows;
 pub mod charge_sums;
 pub mod charges;
 pub mod checks;
+pub mod custom_fields;
 pub mod database;
 pub mod dead_letters;
 pub mod detailed_charges;
 pub mod directory;
+pub mod directory_export;
 pub mod documents;
 pub mod drafts;
 pub mod invoice_list;
@@ -30,6 +33,8 @@ pub mod operator_actions;
 pub mod queue_controls;
 pub mod reconciliation;
 pub mod schedules;
+pub mod stale_drafts;
+pub mod waivers;
 pub mod workers;
 
 /// Turns a stored value that no longer reads into the database error it is.
