@@ -4,6 +4,8 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
 
+mod accounts;
+mod accounts_command;
 mod bill_run_under_fire;
 mod billing;
 mod charge_files;
@@ -44,5 +46,6 @@ mod schedules;
 mod schedules_command;
 mod schemas;
 mod sql_door;
+mod stale_drafts;
 mod support;
 mod upkeep;

@@ -156,7 +156,7 @@ pub(super) fn full_head() -> Invoice {
     invoice.created_at = instant("2026-09-02T22:30:00Z");
     invoice.customer.time_zone = Some("Europe/Madrid".parse().expect("a zone"));
     invoice.customer.purchase_order = Some("W".repeat(MAX_PRINTED_CHARS));
-    let of = |index: usize| field(&"L".repeat(40), &format!("{index}{}", "n".repeat(MAX_PRINTED_CHARS - 1)));
+    let of = |index: usize| field(&"L".repeat(40), &format!("{index}{}", "W".repeat(MAX_PRINTED_CHARS - 1)));
     invoice.customer.fields = (1..=MAX_PRINTED_FIELDS).map(of).collect();
     invoice
 }

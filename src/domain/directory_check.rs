@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Printed fields that the head of a document has room for.
-pub const MAX_PRINTED_FIELDS: usize = 8;
+pub const MAX_PRINTED_FIELDS: usize = 6;
 /// Longest account id: providers' are far shorter, and it is part of several indexes.
 const MAX_ACCOUNT_CHARS: usize = 200;
 

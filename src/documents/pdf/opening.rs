@@ -22,10 +22,10 @@ const FACTS_LEFT: Length = RIGHT - points(238);
 const FACT_VALUE_WIDTH: Length = points(140);
 /// The table keeps room on the first page; each line of an address may take two.
 const MAX_ADDRESS_LINES: usize = 7;
-/// Six facts of the invoice, the purchase order and eight custom fields, which is all that there can be.
-const MAX_FACTS: usize = 15;
+/// Six facts of the invoice, the purchase order and six custom fields, which is all that there can be.
+const MAX_FACTS: usize = 13;
 /// What the longest value takes that a custom field may have.
-const MAX_FACT_LINES: usize = 4;
+const MAX_FACT_LINES: usize = 6;
 
 /// Draws the issuer, the heading, the customer and the facts; leaves the cursor below them.
 pub(super) fn draw(pages: &mut Pages<'_>) {
