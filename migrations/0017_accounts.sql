@@ -47,19 +47,28 @@ GRANT SELECT, INSERT ON charge_day_totals TO billrunner_app;
 
 CREATE FUNCTION sum_new_totals_by_day() RETURNS trigger LANGUAGE plpgsql SET search_path = billrunner, pg_temp AS $$
 BEGIN
+    -- First which, mostly none; then one look at the charges of each.
+    WITH split AS MATERIALIZED (
+        SELECT total.*, scope.billing_period_start
+        FROM added total
+        JOIN charge_scopes scope ON scope.reseller_id = total.reseller_id AND scope.id = total.charge_scope_id
+        WHERE EXISTS (SELECT FROM provider_accounts account
+            WHERE account.reseller_id = total.reseller_id AND account.provider = scope.provider
+                AND account.account_id = total.sub_account_id
+                AND account.days && total.days AND NOT account.days @> total.days)
+    )
     INSERT INTO charge_day_totals
-    SELECT total.reseller_id, total.charge_scope_id, total.billing_currency, total.sub_account_id, total.charge_category,
-        (charge.charge_period_start AT TIME ZONE 'UTC')::date, count(*), SUM(charge.billed_cost)
-    FROM added total
-    JOIN charge_scopes scope ON scope.reseller_id = total.reseller_id AND scope.id = total.charge_scope_id
-    JOIN charges charge ON charge.reseller_id = total.reseller_id AND charge.charge_scope_id = total.charge_scope_id
-        AND charge.billing_period_start = scope.billing_period_start AND charge.sub_account_id = total.sub_account_id
-        AND charge.billing_currency = total.billing_currency AND charge.charge_category = total.charge_category
-    WHERE EXISTS (SELECT FROM provider_accounts account
-        WHERE account.reseller_id = total.reseller_id AND account.provider = scope.provider
-            AND account.account_id = total.sub_account_id
-            AND account.days && total.days AND NOT account.days @> total.days)
-    GROUP BY 1, 2, 3, 4, 5, 6;
+    SELECT split.reseller_id, split.charge_scope_id, split.billing_currency, split.sub_account_id, split.charge_category,
+        by_day.day, by_day.charge_count, by_day.billed_cost
+    FROM split CROSS JOIN LATERAL (
+        SELECT (charge.charge_period_start AT TIME ZONE 'UTC')::date AS day, count(*) AS charge_count,
+            SUM(charge.billed_cost) AS billed_cost
+        FROM charges charge
+        WHERE charge.reseller_id = split.reseller_id AND charge.charge_scope_id = split.charge_scope_id
+            AND charge.billing_period_start = split.billing_period_start
+            AND charge.sub_account_id = split.sub_account_id AND charge.billing_currency = split.billing_currency
+            AND charge.charge_category = split.charge_category
+        GROUP BY 1) AS by_day;
     RETURN NULL;
 END
 $$;
@@ -69,24 +78,31 @@ CREATE TRIGGER sum_by_day AFTER INSERT ON charge_totals REFERENCING NEW TABLE AS
 CREATE FUNCTION sum_totals_of_new_holders_by_day() RETURNS trigger
     LANGUAGE plpgsql SET search_path = billrunner, pg_temp AS $$
 BEGIN
-    INSERT INTO charge_day_totals
-    SELECT total.reseller_id, total.charge_scope_id, total.billing_currency, total.sub_account_id, total.charge_category,
-        (charge.charge_period_start AT TIME ZONE 'UTC')::date, count(*), SUM(charge.billed_cost)
-    FROM charge_totals total
-    JOIN charge_scopes scope ON scope.reseller_id = total.reseller_id AND scope.id = total.charge_scope_id
-        AND scope.superseded_by IS NULL
-    JOIN charges charge ON charge.reseller_id = total.reseller_id AND charge.charge_scope_id = total.charge_scope_id
-        AND charge.billing_period_start = scope.billing_period_start AND charge.sub_account_id = total.sub_account_id
-        AND charge.billing_currency = total.billing_currency AND charge.charge_category = total.charge_category
-    WHERE EXISTS (SELECT FROM added account
-        WHERE account.reseller_id = total.reseller_id AND account.provider = scope.provider
-            AND account.account_id = total.sub_account_id
-            AND account.days && total.days AND NOT account.days @> total.days)
-        AND NOT EXISTS (SELECT FROM charge_day_totals known
+    WITH split AS MATERIALIZED (
+        SELECT DISTINCT total.*, scope.billing_period_start
+        FROM added account
+        JOIN charge_totals total ON total.reseller_id = account.reseller_id
+            AND total.sub_account_id = account.account_id
+            AND account.days && total.days AND NOT account.days @> total.days
+        JOIN charge_scopes scope ON scope.reseller_id = total.reseller_id AND scope.id = total.charge_scope_id
+            AND scope.provider = account.provider AND scope.superseded_by IS NULL
+        WHERE account.days <> '(,)' AND NOT EXISTS (SELECT FROM charge_day_totals known
             WHERE known.reseller_id = total.reseller_id AND known.charge_scope_id = total.charge_scope_id
                 AND known.billing_currency = total.billing_currency AND known.sub_account_id = total.sub_account_id
                 AND known.charge_category = total.charge_category)
-    GROUP BY 1, 2, 3, 4, 5, 6;
+    )
+    INSERT INTO charge_day_totals
+    SELECT split.reseller_id, split.charge_scope_id, split.billing_currency, split.sub_account_id, split.charge_category,
+        by_day.day, by_day.charge_count, by_day.billed_cost
+    FROM split CROSS JOIN LATERAL (
+        SELECT (charge.charge_period_start AT TIME ZONE 'UTC')::date AS day, count(*) AS charge_count,
+            SUM(charge.billed_cost) AS billed_cost
+        FROM charges charge
+        WHERE charge.reseller_id = split.reseller_id AND charge.charge_scope_id = split.charge_scope_id
+            AND charge.billing_period_start = split.billing_period_start
+            AND charge.sub_account_id = split.sub_account_id AND charge.billing_currency = split.billing_currency
+            AND charge.charge_category = split.charge_category
+        GROUP BY 1) AS by_day;
     RETURN NULL;
 END
 $$;

@@ -122,8 +122,8 @@ async fn days_without_a_holder_are_unassigned_and_stand_against_opening_until_wa
     // Neither another month nor another account is meant.
     desk.execute(
         "INSERT INTO unassigned_waivers (reseller_id, provider, billing_period_start, account_id, reason, waived_by)
-         SELECT id, 'aws', '2026-07-01', 'account-0', 'a trial', 'tester' FROM resellers
-         UNION ALL SELECT id, 'aws', '2026-08-01', 'account-1', 'a trial', 'tester' FROM resellers",
+         SELECT id, 'aws', DATE '2026-07-01', 'account-0', 'a trial', 'tester' FROM resellers
+         UNION ALL SELECT id, 'aws', DATE '2026-08-01', 'account-1', 'a trial', 'tester' FROM resellers",
     )
     .await?;
     assert!(desk.office.refused(&open).await?.contains("account-0"));

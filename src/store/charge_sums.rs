@@ -78,7 +78,8 @@ pub async fn hold_charges(conn: &mut PgConnection, period: ProviderPeriod<'_>) -
 /// Sums a customer's charges by all that a line could be grouped by, in every currency they are in.
 ///
 /// `by_sku` keeps SKUs apart, for profiles that print them. A sub account has one name throughout: the last of those
-/// its charges carry in alphabetical order, or its id.
+/// its charges carry in alphabetical order, or its id. Days are compared as instants here, for `days @> day` takes more than
+/// twice as long over 100,000 charges.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -105,7 +106,10 @@ pub async fn cost_groups(
          JOIN charges ON charges.reseller_id = scope.reseller_id AND charges.charge_scope_id = scope.id
          JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
              AND account.account_id = charges.sub_account_id
-             AND account.days @> (charges.charge_period_start AT TIME ZONE 'UTC')::date
+             AND (account.valid_from IS NULL
+                 OR charges.charge_period_start >= account.valid_from::timestamp AT TIME ZONE 'UTC')
+             AND (account.valid_to IS NULL
+                 OR charges.charge_period_start < account.valid_to::timestamp AT TIME ZONE 'UTC')
          WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
              AND scope.superseded_by IS NULL AND charges.billing_period_start = $3 AND account.customer_id = $4
          GROUP BY charges.sub_account_id, charges.service_name, 4, charges.charge_category, 6, charges.billing_currency

@@ -94,7 +94,8 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Resu
             "INSERT INTO exchange_rates (reseller_id, from_currency, to_currency, rated_on, rate, source)
              VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (reseller_id, from_currency, to_currency, rated_on)
-             DO UPDATE SET rate = excluded.rate, source = excluded.source",
+             DO UPDATE SET rate = excluded.rate, source = excluded.source
+             WHERE (exchange_rates.rate, exchange_rates.source) <> (excluded.rate, excluded.source)",
             reseller_id.0,
             rate.from.code(),
             rate.to.code(),
