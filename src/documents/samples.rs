@@ -71,18 +71,16 @@ pub(super) fn invoice() -> Invoice {
         number: Some("2026-00042".to_owned()),
         issued_on: NaiveDate::from_ymd_opt(2026, 9, 3),
         language: "es".parse().expect("a tag"),
-        reseller: PartyDetails {
-            name: "Nubes del Sur, S.L.".to_owned(),
-            tax_id: Some("ESB12345678".to_owned()),
-            address: "Calle de la Constitución 17, 3.º B\n41004 Sevilla\nEspaña".to_owned(),
-            ..PartyDetails::default()
-        },
-        customer: PartyDetails {
-            name: "Panadería Hermanos Muñoz, S.A.".to_owned(),
-            tax_id: Some("ESA87654321".to_owned()),
-            address: "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña".to_owned(),
-            ..PartyDetails::default()
-        },
+        reseller: party(
+            "Nubes del Sur, S.L.",
+            "ESB12345678",
+            "Calle de la Constitución 17, 3.º B\n41004 Sevilla\nEspaña",
+        ),
+        customer: party(
+            "Panadería Hermanos Muñoz, S.A.",
+            "ESA87654321",
+            "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña",
+        ),
         markup_rate: decimal("0.777"),
         exact_subtotal: decimal("0"),
         subtotal: decimal("0"),
@@ -107,6 +105,15 @@ pub(super) fn invoice() -> Invoice {
             },
         )]),
     })
+}
+
+fn party(name: &str, tax_id: &str, address: &str) -> PartyDetails {
+    PartyDetails {
+        name: name.to_owned(),
+        tax_id: Some(tax_id.to_owned()),
+        address: address.to_owned(),
+        ..PartyDetails::default()
+    }
 }
 
 fn tax(name: &str, rate: &str) -> TaxAmount {

@@ -228,7 +228,7 @@ fn check_customer(customer: &Customer, fields: &BTreeMap<&str, CheckedField<'_>>
     length(|| format!("the name of customer {}", customer.id), &customer.name, 400)?;
     once(customer.contacts.iter().map(|contact| format!("contact `{}` of {name}", contact.email)))?;
     once(customer.tax_rates.iter().map(|tax| format!("tax `{}` of {name}", tax.name)))?;
-    for tax in customer.tax_rates.iter().filter(|tax| tax.rate.is_negative()) {
+    if let Some(tax) = customer.tax_rates.iter().find(|tax| tax.rate.is_negative()) {
         let what = format!("tax `{}` of {name}", tax.name);
         return Err(DirectoryProblem::Rate { what, rate: tax.rate.clone(), range: "0 or more" });
     }

@@ -1,5 +1,5 @@
 //! Exact sums over the charges that count: those in scopes that no later file superseded. A charge belongs to whoever holds
-//! its account on the UTC day of its ChargePeriodStart; the view `held_charge_totals` says the same of the sums kept.
+//! its account on the UTC day of its `ChargePeriodStart`; the view `held_charge_totals` says the same of the sums kept.
 //!
 //! Called by the generation of invoices and by bill runs. None of the lists is cut short: a missing row would be money
 //! lost, and each is bounded by the accounts and services of one month.

@@ -81,8 +81,7 @@ pub async fn reconcile(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> R
          ), held AS (
              SELECT charge_scope_id AS scope_id, billing_currency AS currency, customer_id, SUM(billed_cost) AS amount
              FROM held_charge_totals
-             WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3
-             GROUP BY 1, 2, 3
+             WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 GROUP BY 1, 2, 3
          ), invoiced AS (
              SELECT scope.id AS scope_id, source.cost_currency AS currency, invoice.customer_id,
                  SUM(source.cost_exact + source.excluded_tax) AS amount
@@ -98,10 +97,8 @@ pub async fn reconcile(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> R
                  coalesce(SUM(invoiced.amount), 0) AS invoiced,
                  coalesce(SUM(held.amount) FILTER (
                      WHERE held.customer_id IS NOT NULL AND invoiced.customer_id IS NULL), 0) AS not_invoiced,
-                 coalesce(SUM(held.amount) FILTER (
-                     WHERE held.customer_id IS NULL AND invoiced.customer_id IS NULL), 0) AS unassigned
-             FROM held FULL JOIN invoiced USING (scope_id, currency, customer_id)
-             GROUP BY scope_id, currency
+                 coalesce(SUM(held.amount) FILTER (WHERE held.customer_id IS NULL), 0) AS unassigned
+             FROM held FULL JOIN invoiced USING (scope_id, currency, customer_id) GROUP BY scope_id, currency
          )
          SELECT scope.id AS "charge_scope_id: ChargeScopeId", scope.billing_account_id, currency AS "currency!",
              coalesce(file.amount, 0) AS "file_total!", coalesce(side.invoiced, 0) AS "invoiced!",
