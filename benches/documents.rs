@@ -55,6 +55,7 @@ fn invoice(lines: i64) -> Result<Invoice, Box<dyn Error>> {
         name: name.to_owned(),
         tax_id: Some("ESB12345678".to_owned()),
         address: "Calle Mayor 1\n41004 Sevilla\nEspaña".to_owned(),
+        ..PartyDetails::default()
     };
     let lines: Vec<Line> = (0..lines).map(line).collect::<Result<_, _>>()?;
     let subtotal: BigDecimal = lines.iter().map(|line| &line.net).sum();

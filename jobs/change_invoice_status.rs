@@ -153,6 +153,10 @@ pub(super) async fn change(
         let sequence = invoice_status::take_step(effects.connection(), state, *step, &cause, context.clock.now())
             .await
             .map_err(step_error)?;
+        if step.event == EventName::Opened && state.stale {
+            // A stale draft counts as not made; now that it is forced open, it bills what it says.
+            reconcile(effects.connection(), &state.key).await?;
+        }
         last = Some((*step, sequence));
     }
     if let Some((step, sequence)) = last.filter(|(step, _)| step.to != InvoiceStatus::Discarded) {

@@ -47,7 +47,7 @@ pub(super) async fn load(
 ) -> Result<PriceTerms, JobError> {
     let priced_for = PricedFor { customer_id: key.customer_id, provider: &key.provider };
     let period_start = key.billing_period.start();
-    let rules = price_terms::price_rules(connection, key.reseller_id, Some(priced_for)).await?;
+    let rules = price_terms::price_rules(connection, key.reseller_id, Some(priced_for), true).await?;
     let policy = price_terms::policy(connection, key.reseller_id).await?;
     let mut custom_charges = price_terms::custom_charges(connection, key.reseller_id, priced_for, period_start).await?;
     let own = directory::customer_currency(connection, key.reseller_id, key.customer_id).await?;

@@ -5,6 +5,8 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
 
 mod azure_files;
+mod accounts;
+mod accounts_command;
 mod bill_run_under_fire;
 mod billing;
 mod charge_files;
@@ -60,6 +62,7 @@ mod schedules_command;
 mod schemas;
 mod sql_door;
 mod stored_charges;
+mod stale_drafts;
 mod support;
 mod taxes_and_views;
 mod upkeep;

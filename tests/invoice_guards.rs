@@ -114,6 +114,7 @@ async fn the_content_of_an_issued_invoice_is_frozen() -> Result<()> {
             ("invoice_lines", "net = net + 1"),
             ("invoice_taxes", "amount = amount + 1"),
             ("invoice_sources", "cost_exact = cost_exact + 1"),
+            ("invoice_accounts", "days = '(,2000-01-01)'"),
         ] {
             statements.push(format!("UPDATE {table} SET {change} WHERE invoice_id = '{id}'"));
             statements.push(format!("DELETE FROM {table} WHERE invoice_id = '{id}'"));

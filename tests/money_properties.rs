@@ -113,7 +113,7 @@ fn an_invoice_adds_up_as_whole_numbers_do() {
         let currency: Currency = code.parse().expect("a currency");
         let minor = minor_units(currency);
         let groups = costs.iter().enumerate().map(|(n, cost)| group(n, decimal(*cost), currency)).collect();
-        let terms = PriceTerms { currency, markup_rate: decimal((markup, 3)), exchange_rates: BTreeMap::default() };
+        let terms = PriceTerms::of_markup(currency, decimal((markup, 3)));
         let taxes = [TaxRate { name: "VAT".to_owned(), rate: decimal((tax, 3)) }];
         let priced = price_invoice(groups, &terms, &taxes, LinesBy::Service).expect("one currency needs no rate");
 

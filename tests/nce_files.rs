@@ -1,6 +1,6 @@
 //! Partner Center's reconciliation files: seats cost what Microsoft's rounding makes them cost, line by line.
 
-use std::collections::BTreeMap;
+
 
 use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
@@ -191,11 +191,7 @@ async fn lines_are_by_sku_and_charge_type_and_every_cent_is_accounted_for() -> R
     let profile = providers::find(NCE)?;
 
     let groups = cost_groups(&mut connection, period, customer_id, profile.needs_sku()).await?;
-    let terms = PriceTerms {
-        currency: "EUR".parse()?,
-        markup_rate: parse_decimal("0.1")?,
-        exchange_rates: BTreeMap::default(),
-    };
+    let terms = PriceTerms::of_markup("EUR".parse()?, parse_decimal("0.1")?);
     let priced = price_invoice(groups, &terms, &[], profile.lines_by)?;
     let lines: Vec<_> = priced.lines.iter().map(|line| (line.description.as_str(), line.net.to_string())).collect();
     let sku = "Microsoft 365 Business Premium (CFQ7TTC0LCHC:0002)";

@@ -169,3 +169,5 @@ format-megabytes = { $size } MB
 
 document-notes = Hinweise
 document-replaced-characters = Zeichen, die in der Schrift fehlen, erscheinen als �.
+document-generated-on = Erstellt am
+document-purchase-order = Bestellnummer

@@ -168,3 +168,5 @@ format-megabytes = { $size } MB
 
 document-notes = Notes
 document-replaced-characters = Characters that the typeface lacks are shown as �.
+document-generated-on = Generated on
+document-purchase-order = Purchase order

@@ -168,3 +168,5 @@ format-megabytes = { $size } MB
 
 document-notes = Notas
 document-replaced-characters = Los caracteres que la tipografía no contiene se muestran como �.
+document-generated-on = Fecha de generación
+document-purchase-order = Pedido de compra

@@ -168,3 +168,5 @@ format-megabytes = { $size } Mo
 
 document-notes = Remarques
 document-replaced-characters = Les caractères absents de la police sont affichés sous la forme �.
+document-generated-on = Générée le
+document-purchase-order = Bon de commande

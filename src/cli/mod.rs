@@ -3,6 +3,7 @@
 //! Each command is one file: its arguments, and a `run` of a few lines. Results go to standard output, as tables for
 //! people or as JSON (`--json`) for machines; logs and errors go to standard error.
 
+mod accounts;
 mod api_clients;
 mod api_keys;
 mod batches;
@@ -77,8 +78,11 @@ enum Command {
     RedisAcl(redis_acl::Arguments),
     /// Upload a charge file and hand in its import.
     Import(import::Arguments),
-    /// Apply a file of customers, accounts and terms.
+    /// Apply a file of customers, accounts and terms, or write it out.
     Directory(directory::Arguments),
+    /// List accounts with charges that nobody is billed for, and answer for them.
+    #[command(subcommand)]
+    Accounts(accounts::Command),
     /// List and show invoices.
     #[command(subcommand)]
     Invoices(invoices::Command),
@@ -159,7 +163,8 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Schema(arguments) => schema::run(&arguments, output),
         Command::RedisAcl(arguments) => redis_acl::run(&arguments, config, output),
         Command::Import(arguments) => import::run(arguments, config, output).await,
-        Command::Directory(arguments) => directory::run(&arguments, config, output).await,
+        Command::Directory(arguments) => directory::run(arguments, config, output).await,
+        Command::Accounts(command) => accounts::run(command, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,
         Command::Verify(arguments) => verify::run(&arguments, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,

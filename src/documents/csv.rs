@@ -76,13 +76,13 @@ fn is_like_a_formula(text: &str) -> bool {
     text.starts_with(['\t', '\r']) || seen.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
-/// Renders one row per printed line.
+/// Renders one row per printed line; what the customer refers to stands at the end of each.
 ///
 /// # Errors
 /// None that data can cause.
 pub(super) fn render(model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
     let mut table = Table::new(Vec::new(), model.number_style)?;
-    for title in &model.labels.line_columns {
+    for title in model.labels.line_columns.iter().chain(model.references.iter().map(|reference| &reference.label)) {
         table.text(title)?;
     }
     table.end_row()?;
@@ -100,6 +100,9 @@ pub(super) fn render(model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
             table.text(model.currency.code())?;
             table.text(&line.taxes)?;
             table.text(&line.remark)?;
+            for reference in &model.references {
+                table.text(&reference.value)?;
+            }
             table.end_row()?;
         }
     }
@@ -108,7 +111,7 @@ pub(super) fn render(model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::samples::{HOSTILE_NAMES, credit_note, decimal, hostile, invoice, model};
+    use super::super::samples::{HOSTILE_NAMES, credit_note, decimal, hostile, invoice, model, with_references};
     use super::*;
 
     /// Reads a file back as a spreadsheet in the given language would.
@@ -140,6 +143,16 @@ pub(super) mod tests {
         let first = "2026-00042;2026-08;012345678901;012345678901;;Amazon Simple Storage Service;Consumo;1234;1234,50;EUR;\
              IVA 21\u{a0}% (S), Recargo de equivalencia 5,2\u{a0}% (S);";
         assert_eq!(lines.next(), Some(first));
+    }
+
+    #[test]
+    fn each_row_says_what_the_customer_refers_to() {
+        let model = model(&with_references(), "en");
+        let rows = rows(&render(&model).expect("a file"), model.number_style);
+        assert_eq!(rows[0][10..], ["Purchase order", "Cost centre", "'=1+1"]);
+        for row in &rows[1..] {
+            assert_eq!(row[10..], ["PO-7", "CC-0042", "'@SUM(A1)|cmd"]);
+        }
     }
 
     #[test]

@@ -176,6 +176,8 @@ pub struct DocumentModel {
     pub customer: Party,
     /// At the top, in order.
     pub facts: Vec<Fact>,
+    /// The customer's own: purchase order and custom fields. Below the facts, and in each row of the CSV of lines.
+    pub references: Vec<Fact>,
     /// In printing order, corrections last.
     pub sections: Vec<Section>,
     /// The categories that lines have, in the document's language.
@@ -200,6 +202,11 @@ impl DocumentModel {
     /// Returns the fiscal number, or the document id while there is none.
     pub fn printed_number(&self) -> &String {
         self.number.as_ref().unwrap_or(&self.document_id)
+    }
+
+    /// Returns all that stands at the top, in order.
+    pub fn head(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.iter().chain(&self.references)
     }
 
     /// Tells whether any line has a category.

@@ -63,7 +63,7 @@ fn opening(model: &DocumentModel) -> Markup {
         div.about {
             (party(Some(&model.labels.customer), &model.customer))
             dl {
-                @for fact in &model.facts { dt { (fact.label) } dd { bdi { (shortened(&fact.value)) } } }
+                @for fact in model.head() { dt { bdi { (shortened(&fact.label)) } } dd { bdi { (shortened(&fact.value)) } } }
             }
         }
     }
@@ -167,7 +167,7 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::documents::samples::{hostile, invoice, long_draft, model};
+    use crate::documents::samples::{hostile, invoice, long_draft, model, with_references};
 
     fn page(model: &DocumentModel) -> String {
         String::from_utf8(render(model)).expect("utf-8")
@@ -180,6 +180,14 @@ mod tests {
             assert!(page.contains(expected), "{expected} is not in the page");
         }
         assert!(!page.contains("class=\"mark"));
+    }
+
+    #[test]
+    fn it_says_what_the_customer_refers_to_and_a_field_stays_text() {
+        let page = page(&model(&with_references(), "en"));
+        for expected in ["Purchase order</bdi></dt><dd><bdi>PO-7<", "Cost centre</bdi></dt><dd><bdi>CC-0042<"] {
+            assert!(page.contains(expected), "{expected} is not in the page");
+        }
     }
 
     #[test]

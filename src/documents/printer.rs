@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use bigdecimal::BigDecimal;
+use chrono::NaiveDate;
 
 use super::{
     labels::{Labels, categories_of},
@@ -21,6 +22,7 @@ use crate::{
         money::Currency,
         pricing::ExchangeRate,
         taxes::TaxCategory,
+        time_zone::TimeZone,
     },
     language::{Argument, Language, LanguageError},
 };
@@ -75,6 +77,7 @@ impl DocumentModel {
             issuer: printer.party(&invoice.reseller)?,
             customer: printer.party(&invoice.customer)?,
             facts: printer.facts(names)?,
+            references: printer.references()?,
             sections: printer.sections(&labels, &printer.remarks(names)?)?,
             categories: categories_of(&invoice.lines).into_iter().map(|of| labels.category_name(of).into()).collect(),
             subtotal: printer.total_row(labels.subtotal.clone(), &invoice.subtotal),
@@ -125,6 +128,7 @@ impl Printer<'_> {
         let values = [
             ("document-number", invoice.number.as_deref().map(clean)),
             ("document-issued-on", invoice.issued_on.map(|day| language.date(day))),
+            ("document-generated-on", invoice.number.is_none().then(|| language.date(self.generated_on()))),
             ("document-billing-period", Some(language.billing_period(invoice.billing_period))),
             ("document-provider", Some(clean(names.provider.unwrap_or(&invoice.provider)))),
             ("document-document-id", Some(clean(&invoice.document_id))),
@@ -132,6 +136,22 @@ impl Printer<'_> {
         ];
         let printed = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
         printed.map(|(key, value)| Ok(Fact { label: language.text(key)?, value })).collect()
+    }
+
+    /// Returns the day of generation as the customer's calendar has it; the day of issue is the series' own, in UTC.
+    fn generated_on(&self) -> NaiveDate {
+        self.invoice.customer.time_zone.unwrap_or(TimeZone::UTC).day_of(self.invoice.created_at)
+    }
+
+    fn references(&self) -> Result<Vec<Fact>, LanguageError> {
+        let customer = &self.invoice.customer;
+        let order = customer
+            .purchase_order
+            .as_deref()
+            .map(|order| Ok(Fact { label: self.language.text("document-purchase-order")?, value: clean(order) }));
+        let fields =
+            customer.fields.iter().map(|field| Ok(Fact { label: clean(&field.label), value: clean(&field.value) }));
+        order.into_iter().chain(fields).collect()
     }
 
     fn sections(&self, labels: &Labels, remarks: &Remarks) -> Result<Vec<Section>, LanguageError> {

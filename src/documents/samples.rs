@@ -10,8 +10,10 @@ use super::DocumentModel;
 use crate::{
     domain::{
         charge::ChargeCategory,
+        custom_field::MAX_PRINTED_CHARS,
+        directory_check::MAX_PRINTED_FIELDS,
         ids::{CustomerId, InvoiceId, ResellerId},
-        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, LineDetails, PartyDetails, TaxAmount},
+        invoice::{DetailedCharge, Invoice, InvoiceKind, Line, LineDetails, PartyDetails, PrintedField, TaxAmount},
         invoice_status::InvoiceStatus,
         price_rules::{PriceRule, PriceRules},
         pricing::{ExchangeRate, FrozenRules},
@@ -71,16 +73,16 @@ pub(super) fn invoice() -> Invoice {
         number: Some("2026-00042".to_owned()),
         issued_on: NaiveDate::from_ymd_opt(2026, 9, 3),
         language: "es".parse().expect("a tag"),
-        reseller: PartyDetails {
-            name: "Nubes del Sur, S.L.".to_owned(),
-            tax_id: Some("ESB12345678".to_owned()),
-            address: "Calle de la Constitución 17, 3.º B\n41004 Sevilla\nEspaña".to_owned(),
-        },
-        customer: PartyDetails {
-            name: "Panadería Hermanos Muñoz, S.A.".to_owned(),
-            tax_id: Some("ESA87654321".to_owned()),
-            address: "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña".to_owned(),
-        },
+        reseller: party(
+            "Nubes del Sur, S.L.",
+            "ESB12345678",
+            "Calle de la Constitución 17, 3.º B\n41004 Sevilla\nEspaña",
+        ),
+        customer: party(
+            "Panadería Hermanos Muñoz, S.A.",
+            "ESA87654321",
+            "Polígono Industrial El Manchón, nave 12\n41940 Tomares (Sevilla)\nEspaña",
+        ),
         frozen_rules: markup("0.777"),
         exact_subtotal: decimal("0"),
         subtotal: decimal("0"),
@@ -112,6 +114,15 @@ fn markup(rate: &str) -> FrozenRules {
     FrozenRules { rules, mirror_markup: false }
 }
 
+fn party(name: &str, tax_id: &str, address: &str) -> PartyDetails {
+    PartyDetails {
+        name: name.to_owned(),
+        tax_id: Some(tax_id.to_owned()),
+        address: address.to_owned(),
+        ..PartyDetails::default()
+    }
+}
+
 fn tax(name: &str, rate: &str) -> TaxAmount {
     TaxAmount { name: name.to_owned(), rate: decimal(rate), ..TaxAmount::default() }
 }
@@ -139,6 +150,29 @@ pub(super) fn credit_note() -> Invoice {
         line.price_exact = -line.price_exact.clone();
     }
     priced(invoice)
+}
+
+fn field(label: &str, value: &str) -> PrintedField {
+    PrintedField { label: label.to_owned(), value: value.to_owned() }
+}
+
+/// An invoice of a customer with a purchase order and custom fields, one of them hostile.
+pub(super) fn with_references() -> Invoice {
+    let mut invoice = invoice();
+    invoice.customer.purchase_order = Some("PO-7".to_owned());
+    invoice.customer.fields = vec![field("Cost centre", "CC-0042"), field("=1+1", HOSTILE_NAMES[4])];
+    invoice
+}
+
+/// A draft whose head is as full as it can be, generated when the customer's day is another than UTC's.
+pub(super) fn full_head() -> Invoice {
+    let mut invoice = long_draft(1, 3);
+    invoice.created_at = instant("2026-09-02T22:30:00Z");
+    invoice.customer.time_zone = Some("Europe/Madrid".parse().expect("a zone"));
+    invoice.customer.purchase_order = Some("W".repeat(MAX_PRINTED_CHARS));
+    let of = |index: usize| field(&"L".repeat(40), &format!("{index}{}", "W".repeat(MAX_PRINTED_CHARS - 1)));
+    invoice.customer.fields = (1..=MAX_PRINTED_FIELDS).map(of).collect();
+    invoice
 }
 
 /// A draft of some pages: many accounts with many services.
@@ -184,7 +218,14 @@ pub(super) fn hostile() -> Invoice {
         .collect();
     let [html, quotes, ..] = HOSTILE_NAMES;
     for party in [&mut invoice.reseller, &mut invoice.customer] {
-        *party = PartyDetails { name: format!("{html}{huge}"), tax_id: Some(huge.clone()), address: huge.clone() };
+        *party = PartyDetails {
+            name: format!("{html}{huge}"),
+            tax_id: Some(huge.clone()),
+            address: huge.clone(),
+            purchase_order: Some(format!("{quotes}{huge}")),
+            fields: HOSTILE_NAMES.map(|name| field(name, name)).into(),
+            ..PartyDetails::default()
+        };
     }
     invoice.provider = huge.clone();
     invoice.number = Some(format!("../../{quotes}{huge}"));

@@ -2,6 +2,8 @@
 //!
 //! `billrunner directory FILE` applies it whole; amounts and rates are decimal text, so that they stay exact.
 
+use std::collections::BTreeMap;
+
 use bigdecimal::BigDecimal;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
@@ -9,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     billing_period::BillingPeriod,
     custom_charges::CustomCharge,
+    custom_field::CustomField,
     ids::{CustomerId, ResellerId},
     language_tag::LanguageTag,
     money::Currency,
     price_rules::PriceRule,
     taxes::TaxRate,
+    time_zone::TimeZone,
 };
 
 /// Everything about one reseller that is not made by billrunner itself.
@@ -25,6 +29,9 @@ pub struct Directory {
     /// The receivers.
     #[serde(default)]
     pub customers: Vec<Customer>,
+    /// What customers have besides what every customer has.
+    #[serde(default)]
+    pub custom_fields: Vec<CustomField>,
     /// Price rules since ever, in short: a markup by customer and provider.
     #[serde(default)]
     pub markups: Vec<Markup>,
@@ -82,6 +89,15 @@ pub struct Customer {
     /// Postal address; lines separated by line feeds.
     #[serde(default)]
     pub address: String,
+    /// Documents print instants as days there; `None` is UTC.
+    #[serde(default)]
+    pub time_zone: Option<TimeZone>,
+    /// Printed on every invoice.
+    #[serde(default)]
+    pub purchase_order: Option<String>,
+    /// Values of the reseller's custom fields, by key.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
     /// Who is told.
     #[serde(default)]
     pub contacts: Vec<Contact>,
@@ -111,7 +127,7 @@ fn enabled() -> bool {
     true
 }
 
-/// An account at a provider, assigned to a customer.
+/// An account at a provider, assigned to a customer for some days or for good. Days are UTC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderAccount {
@@ -119,6 +135,12 @@ pub struct ProviderAccount {
     pub provider: String,
     /// The provider's own id for it.
     pub account_id: String,
+    /// First day; `None`: always before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<NaiveDate>,
+    /// The day after the last one; `None`: until further notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_to: Option<NaiveDate>,
 }
 
 /// How all prices of a reseller are made.

@@ -20,6 +20,7 @@ use super::{
     price_rules::{PriceRules, PricedBy},
     pricing::{ExchangeRate, FrozenRules, MissingExchangeRate, PriceTerms},
     taxes::tax_lines,
+    time_zone::TimeZone,
 };
 
 pub use super::{
@@ -171,8 +172,8 @@ pub fn price_invoice(
     })
 }
 
-/// Name, tax id and address of a party, frozen on the invoice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Name, tax id, address and what else is printed of a party, frozen on the invoice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartyDetails {
     /// Legal name.
     pub name: String,
@@ -180,6 +181,24 @@ pub struct PartyDetails {
     pub tax_id: Option<String>,
     /// Lines of the postal address, separated by line feeds.
     pub address: String,
+    /// A customer's time zone: instants are printed as days there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
+    /// A customer's reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase_order: Option<String>,
+    /// A customer's custom fields in printing order, labels in the invoice's language.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<PrintedField>,
+}
+
+/// A custom field with a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrintedField {
+    /// As printed before it.
+    pub label: String,
+    /// The customer's.
+    pub value: String,
 }
 
 /// A stored invoice with all it prints.

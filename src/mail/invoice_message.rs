@@ -123,7 +123,7 @@ mod tests {
     };
 
     fn party(name: &str) -> PartyDetails {
-        PartyDetails { name: name.to_owned(), tax_id: None, address: String::new() }
+        PartyDetails { name: name.to_owned(), ..PartyDetails::default() }
     }
 
     fn amount(text: &str) -> BigDecimal {

@@ -1,4 +1,5 @@
-//! Exact sums over the charges that count: those in scopes that no later file superseded.
+//! Exact sums over the charges that count: those in scopes that no later file superseded. A charge belongs to whoever holds
+//! its account on the UTC day of its `ChargePeriodStart`; the view `held_charge_totals` says the same of the sums kept.
 //!
 //! Called by the generation of invoices and by bill runs. None of the lists is cut short: a missing row would be money
 //! lost, and each is bounded by the accounts and services of one month.
@@ -39,7 +40,7 @@ pub struct ChargeSource {
     pub charge_count: i64,
 }
 
-/// Charges of an account that belongs to no customer.
+/// Charges of an account on days that no customer holds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnassignedCharges {
     /// The provider account.
@@ -77,7 +78,8 @@ pub async fn hold_charges(conn: &mut PgConnection, period: ProviderPeriod<'_>) -
 /// Sums a customer's charges by all that a line could be grouped by, in every currency they are in.
 ///
 /// `by_sku` keeps SKUs apart, for profiles that print them. A sub account has one name throughout: the last of those
-/// its charges carry in alphabetical order, or its id.
+/// its charges carry in alphabetical order, or its id. Days are compared as instants here, for `days @> day` takes more than
+/// twice as long over 100,000 charges.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -104,6 +106,10 @@ pub async fn cost_groups(
          JOIN charges ON charges.reseller_id = scope.reseller_id AND charges.charge_scope_id = scope.id
          JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
              AND account.account_id = charges.sub_account_id
+             AND (account.valid_from IS NULL
+                 OR charges.charge_period_start >= account.valid_from::timestamp AT TIME ZONE 'UTC')
+             AND (account.valid_to IS NULL
+                 OR charges.charge_period_start < account.valid_to::timestamp AT TIME ZONE 'UTC')
          WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
              AND scope.superseded_by IS NULL AND charges.billing_period_start = $3 AND account.customer_id = $4
          GROUP BY charges.sub_account_id, charges.service_name, charges.service_category, 5, charges.charge_category, 7,
@@ -147,18 +153,14 @@ pub async fn charge_sources(
     customer_id: CustomerId,
 ) -> sqlx::Result<Vec<ChargeSource>> {
     let rows = sqlx::query!(
-        r#"SELECT scope.id AS "charge_scope_id: ChargeScopeId", total.billing_currency,
-               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category <> 'Tax'), 0) AS "cost_exact!",
-               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category = 'Tax'), 0) AS "excluded_tax!",
-               SUM(total.charge_count)::bigint AS "charge_count!"
-         FROM charge_scopes scope
-         JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
-         JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
-             AND account.account_id = total.sub_account_id
-         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
-             AND scope.superseded_by IS NULL AND account.customer_id = $4
-         GROUP BY scope.id, total.billing_currency
-         ORDER BY scope.id, total.billing_currency"#,
+        r#"SELECT charge_scope_id AS "charge_scope_id!: ChargeScopeId", billing_currency AS "billing_currency!",
+               coalesce(SUM(billed_cost) FILTER (WHERE charge_category <> 'Tax'), 0) AS "cost_exact!",
+               coalesce(SUM(billed_cost) FILTER (WHERE charge_category = 'Tax'), 0) AS "excluded_tax!",
+               SUM(charge_count)::bigint AS "charge_count!"
+         FROM held_charge_totals
+         WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND customer_id = $4
+         GROUP BY charge_scope_id, billing_currency
+         ORDER BY charge_scope_id, billing_currency"#,
         period.reseller_id.0,
         period.provider,
         period.billing_period_start,
@@ -179,24 +181,20 @@ pub async fn charge_sources(
         .collect()
 }
 
-/// Sums the charges of accounts that belong to no customer, by account and currency.
+/// Sums the charges of accounts on days that no customer holds them, by account and currency.
 ///
 /// # Errors
 /// When Postgres fails.
 pub async fn unassigned(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> sqlx::Result<Vec<UnassignedCharges>> {
     let rows = sqlx::query!(
-        r#"SELECT total.sub_account_id, total.billing_currency,
-               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category <> 'Tax'), 0) AS "cost_exact!",
-               coalesce(SUM(total.billed_cost) FILTER (WHERE total.charge_category = 'Tax'), 0) AS "excluded_tax!",
-               SUM(total.charge_count)::bigint AS "charge_count!"
-         FROM charge_scopes scope
-         JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
-         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
-             AND scope.superseded_by IS NULL
-             AND NOT EXISTS (SELECT FROM provider_accounts account WHERE account.reseller_id = scope.reseller_id
-                 AND account.provider = scope.provider AND account.account_id = total.sub_account_id)
-         GROUP BY total.sub_account_id, total.billing_currency
-         ORDER BY total.sub_account_id, total.billing_currency"#,
+        r#"SELECT sub_account_id AS "sub_account_id!", billing_currency AS "billing_currency!",
+               coalesce(SUM(billed_cost) FILTER (WHERE charge_category <> 'Tax'), 0) AS "cost_exact!",
+               coalesce(SUM(billed_cost) FILTER (WHERE charge_category = 'Tax'), 0) AS "excluded_tax!",
+               SUM(charge_count)::bigint AS "charge_count!"
+         FROM held_charge_totals
+         WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND customer_id IS NULL
+         GROUP BY sub_account_id, billing_currency
+         ORDER BY sub_account_id, billing_currency"#,
         period.reseller_id.0,
         period.provider,
         period.billing_period_start
@@ -228,13 +226,9 @@ pub async fn customers_with_charges(
     let rows = sqlx::query!(
         r#"SELECT DISTINCT customer.id AS "customer_id: CustomerId",
                coalesce(customer.currency, total.billing_currency) AS "currency!"
-         FROM charge_scopes scope
-         JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
-         JOIN provider_accounts account ON account.reseller_id = scope.reseller_id AND account.provider = scope.provider
-             AND account.account_id = total.sub_account_id
-         JOIN customers customer ON customer.reseller_id = account.reseller_id AND customer.id = account.customer_id
-         WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
-             AND scope.superseded_by IS NULL
+         FROM held_charge_totals total
+         JOIN customers customer ON customer.reseller_id = total.reseller_id AND customer.id = total.customer_id
+         WHERE total.reseller_id = $1 AND total.provider = $2 AND total.billing_period_start = $3
          ORDER BY 1, 2"#,
         period.reseller_id.0,
         period.provider,

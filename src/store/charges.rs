@@ -10,7 +10,11 @@ use chrono::{Datelike, NaiveDate};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::charge_rows::{ScopeValues, copy_charges};
+use super::{
+    charge_rows::{ScopeValues, copy_charges},
+    directory::hold_terms,
+    stale_drafts::mark_charged,
+};
 use crate::domain::{
     billing_period::BillingPeriod,
     charge_file::{ChargeRow, CheckedChargeFile, CheckedScope},
@@ -184,9 +188,14 @@ where
     if u64::try_from(file.checked.charge_count).ok() != Some(copied) {
         return Err(StoreChargeFileError::FileChanged);
     }
+    // Who holds an account must not change between the sums, the drafts that they make stale, and the commit. Not earlier,
+    // so that a directory waits for no copying; those who hold the terms already only share them, so nobody waits in a
+    // circle.
+    hold_terms(conn, file.reseller_id).await?;
     insert_totals(conn, file, &scopes).await?;
     compare_sums(conn, file.reseller_id, &scopes).await?;
-    let stale_draft_count = mark_drafts_stale(conn, file).await?;
+    let new_scope_ids = Columns::of(&scopes).ids;
+    let stale_draft_count = mark_charged(conn, file.reseller_id, file.provider, &new_scope_ids).await?;
     Ok(StoredChargeFile::New { id, superseded_scope_count, stale_draft_count })
 }
 
@@ -331,8 +340,10 @@ async fn insert_totals(
     sqlx::query!("SET LOCAL enable_sort = off").execute(&mut *conn).await?;
     sqlx::query!(
         "INSERT INTO charge_totals (reseller_id, charge_scope_id, billing_currency, sub_account_id, charge_category,
-             charge_count, billed_cost)
-         SELECT reseller_id, charge_scope_id, billing_currency, sub_account_id, charge_category, count(*), SUM(billed_cost)
+             charge_count, billed_cost, days)
+         SELECT reseller_id, charge_scope_id, billing_currency, sub_account_id, charge_category, count(*), SUM(billed_cost),
+             daterange((min(charge_period_start) AT TIME ZONE 'UTC')::date,
+                       (max(charge_period_start) AT TIME ZONE 'UTC')::date, '[]')
          FROM charges
          WHERE reseller_id = $1 AND charge_scope_id = ANY ($2) AND billing_period_start = ANY ($3)
          GROUP BY reseller_id, charge_scope_id, billing_currency, sub_account_id, charge_category",
@@ -378,21 +389,6 @@ async fn compare_sums(
         }
     }
     if sums.is_empty() { Ok(()) } else { Err(StoreChargeFileError::FileChanged) }
-}
-
-/// Every draft of the file's periods, not only those of superseded scopes: a second payer's file adds to them too.
-async fn mark_drafts_stale(conn: &mut PgConnection, file: NewChargeFile<'_>) -> sqlx::Result<u64> {
-    let starts: Vec<NaiveDate> = file.checked.scopes.iter().map(|scope| scope.billing_period.start()).collect();
-    let marked = sqlx::query!(
-        "UPDATE invoices SET stale = true
-         WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = ANY ($3) AND status = 'draft' AND NOT stale",
-        file.reseller_id.0,
-        file.provider,
-        &starts
-    )
-    .execute(conn)
-    .await?;
-    Ok(marked.rows_affected())
 }
 
 /// The new scopes as arrays, one per column of a statement.

@@ -1,7 +1,8 @@
 //! The charges behind one invoice, one by one and streamed, for the detailed CSV.
 //!
-//! They come from the scopes the invoice was made of, also after a later file superseded those: an issued invoice keeps
-//! its detail. The provider's tax rows are left out, as they are not resold.
+//! They come from the scopes the invoice was made of, also after a later file superseded those, and from the accounts that
+//! its customer held when it was generated, whoever holds them since: an issued invoice keeps its detail. The provider's
+//! tax rows are left out, as they are not resold.
 
 use std::collections::BTreeMap;
 
@@ -131,9 +132,9 @@ pub fn detailed_charges(
          JOIN charges ON charges.reseller_id = source.reseller_id AND charges.charge_scope_id = source.charge_scope_id
              AND charges.billing_period_start = invoice.billing_period_start
              AND charges.billing_currency = source.cost_currency
-         JOIN provider_accounts account ON account.reseller_id = invoice.reseller_id
-             AND account.provider = invoice.provider AND account.account_id = charges.sub_account_id
-             AND account.customer_id = invoice.customer_id
+         JOIN accounts_of_invoices account ON account.reseller_id = invoice.reseller_id
+             AND account.invoice_id = invoice.id AND account.account_id = charges.sub_account_id
+             AND account.days @> (charges.charge_period_start AT TIME ZONE 'UTC')::date
          WHERE invoice.reseller_id = $1 AND invoice.id = $2 AND charges.charge_category <> 'Tax'
          ORDER BY charges.sub_account_id, charges.charge_period_start, charges.charge_scope_id, charges.row_number"#,
         reseller_id.0,
@@ -166,9 +167,9 @@ pub async fn x_column_names(
          JOIN invoice_sources source ON source.reseller_id = invoice.reseller_id AND source.invoice_id = invoice.id
          JOIN charges ON charges.reseller_id = source.reseller_id AND charges.charge_scope_id = source.charge_scope_id
              AND charges.billing_period_start = invoice.billing_period_start
-         JOIN provider_accounts account ON account.reseller_id = invoice.reseller_id
-             AND account.provider = invoice.provider AND account.account_id = charges.sub_account_id
-             AND account.customer_id = invoice.customer_id
+         JOIN accounts_of_invoices account ON account.reseller_id = invoice.reseller_id
+             AND account.invoice_id = invoice.id AND account.account_id = charges.sub_account_id
+             AND account.days @> (charges.charge_period_start AT TIME ZONE 'UTC')::date
          WHERE invoice.reseller_id = $1 AND invoice.id = $2 AND charges.x_columns IS NOT NULL
          ORDER BY 1 LIMIT 1000"#,
         reseller_id.0,

@@ -1,42 +1,97 @@
 //! Resellers, customers, accounts, terms: applied from a [`Directory`], read one question at a time.
 
 use chrono::NaiveDate;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
 
+use super::{
+    Corrupt, accounts, custom_fields,
+    operator_actions::Operator,
+    price_book::{self, PriceBookError},
+    stale_drafts,
+    waivers::{self, AccountMonth},
+};
 use crate::domain::{
+    custom_field::CustomFieldProblem,
     directory::{Contact, Customer, Directory, Markup},
+    directory_check::DirectoryProblem,
     ids::{CustomerId, ResellerId},
-    invoice::PartyDetails,
+    invoice::{PartyDetails, PrintedField},
     money::Currency,
     pricing::ExchangeRate,
 };
 
-use super::{
-    Corrupt,
-    price_book::{self, PriceBookError},
-};
+/// Why a directory was not applied. The caller's transaction must be rolled back.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The document itself is wrong.
+    #[error(transparent)]
+    Problem(#[from] DirectoryProblem),
+    /// An account would have two holders.
+    #[error(
+        "account `{account}` is held by `{customer}` {days}; name that customer too, and end one assignment with \
+         `valid_to` where the other begins"
+    )]
+    HeldByAnother {
+        /// Provider and account.
+        account: String,
+        /// Who holds it, whom the document does not name.
+        customer: String,
+        /// For which days.
+        days: String,
+    },
+    /// A field is missing or has changed, and a customer whom the document does not name has a value of it.
+    #[error(
+        "custom field `{key}` would no longer take `{value}`, which `{customer}` has; keep the field as it is, or give that \
+         customer another value first"
+    )]
+    FieldInUse {
+        /// The field.
+        key: String,
+        /// The value.
+        value: String,
+        /// Whose.
+        customer: String,
+    },
+    /// A reference that leads nowhere.
+    #[error("a price is for customer {0}, who is not one of the reseller's; add the customer, or leave the price out")]
+    UnknownCustomer(CustomerId),
+    /// Prices contradict each other, or would change what is billed.
+    #[error(transparent)]
+    Prices(#[from] PriceBookError),
+    /// Postgres failed.
+    #[error("the directory cannot be stored")]
+    Database(#[from] sqlx::Error),
+}
 
-/// Applies a directory: what it names is inserted or changed, lists are replaced. Drafts become stale when terms changed.
+impl From<CustomFieldProblem> for ApplyError {
+    fn from(problem: CustomFieldProblem) -> Self {
+        Self::Problem(problem.into())
+    }
+}
+
+/// Applies a directory: what it names is inserted or changed, lists are replaced; customers, rates, suppressed addresses
+/// and waivers that it does not name stay. Drafts whose inputs changed become stale. The same again changes nothing.
 ///
 /// # Errors
-/// When the database fails, or refuses a value; [`PriceBookError`] when prices contradict each other or change what is billed.
-pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Result<(), PriceBookError> {
+/// See [`ApplyError`].
+pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Result<(), ApplyError> {
+    directory.check()?;
     price_book::check(directory)?;
     let reseller_id = directory.reseller.id;
     // Waits for those who hold the terms (see `hold_terms`), so that no draft is made of what this changes.
     sqlx::query!("SELECT id FROM resellers WHERE id = $1 FOR NO KEY UPDATE", reseller_id.0)
         .fetch_optional(&mut *connection)
         .await?;
-    let before = fingerprint(connection, reseller_id).await?;
+    let before = stale_drafts::input_hashes(connection, reseller_id).await?;
     let prices_before = price_book::load(connection, reseller_id).await?;
     apply_reseller(connection, directory).await?;
-    // All first: an account may change hands between two of them.
-    for customer in &directory.customers {
-        release_accounts(connection, reseller_id, customer.id).await?;
-    }
     for customer in &directory.customers {
         apply_customer(connection, reseller_id, customer).await?;
     }
+    accounts::assign(connection, directory).await?;
+    custom_fields::apply(connection, directory).await?;
+    check_priced_customers(connection, directory).await?;
     price_book::remove_rules(connection, reseller_id).await?;
     replace_markups(connection, reseller_id, &directory.markups).await?;
     price_book::store(connection, directory).await?;
@@ -45,7 +100,8 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Resu
             "INSERT INTO exchange_rates (reseller_id, from_currency, to_currency, rated_on, rate, source)
              VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (reseller_id, from_currency, to_currency, rated_on)
-             DO UPDATE SET rate = excluded.rate, source = excluded.source",
+             DO UPDATE SET rate = excluded.rate, source = excluded.source
+             WHERE (exchange_rates.rate, exchange_rates.source) <> (excluded.rate, excluded.source)",
             reseller_id.0,
             rate.from.code(),
             rate.to.code(),
@@ -58,11 +114,7 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Resu
     }
     apply_exceptions(connection, directory).await?;
     price_book::settle_changes(connection, reseller_id, &prices_before).await?;
-    if fingerprint(connection, reseller_id).await? != before {
-        sqlx::query!("UPDATE invoices SET stale = true WHERE reseller_id = $1 AND status = 'draft'", reseller_id.0)
-            .execute(connection)
-            .await?;
-    }
+    stale_drafts::mark_changed(connection, reseller_id, &before).await?;
     Ok(())
 }
 
@@ -78,20 +130,6 @@ pub async fn hold_terms(connection: &mut PgConnection, reseller_id: ResellerId) 
         .fetch_optional(connection)
         .await
         .map(drop)
-}
-
-/// Sums up who is billed for which accounts, and what an invoice says of its parties; `price_book` compares prices.
-async fn fingerprint(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!(
-        "SELECT md5(string_agg(term, chr(10) ORDER BY term)) FROM (
-             SELECT (to_jsonb(resellers) - 'email')::text FROM resellers WHERE id = $1
-             UNION ALL SELECT to_jsonb(customers)::text FROM customers WHERE reseller_id = $1
-             UNION ALL SELECT to_jsonb(provider_accounts)::text FROM provider_accounts WHERE reseller_id = $1
-         ) AS terms (term)",
-        reseller_id.0,
-    )
-    .fetch_one(connection)
-    .await
 }
 
 async fn apply_reseller(connection: &mut PgConnection, directory: &Directory) -> sqlx::Result<()> {
@@ -117,11 +155,12 @@ async fn apply_customer(
     customer: &Customer,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO customers (reseller_id, id, name, language, currency, tax_id, address)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO customers (reseller_id, id, name, language, currency, tax_id, address, time_zone, purchase_order)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (reseller_id, id) DO UPDATE
          SET name = excluded.name, language = excluded.language, currency = excluded.currency,
-             tax_id = excluded.tax_id, address = excluded.address",
+             tax_id = excluded.tax_id, address = excluded.address, time_zone = excluded.time_zone,
+             purchase_order = excluded.purchase_order",
         reseller_id.0,
         customer.id.0,
         customer.name,
@@ -129,11 +168,12 @@ async fn apply_customer(
         customer.currency.map(Currency::code),
         customer.tax_id,
         customer.address,
+        customer.time_zone.map(|zone| zone.to_string()),
+        customer.purchase_order,
     )
     .execute(&mut *connection)
     .await?;
     replace_contacts(connection, reseller_id, customer).await?;
-    assign_accounts(connection, reseller_id, customer).await?;
     price_book::replace_tax_rates(connection, reseller_id, customer).await
 }
 
@@ -161,42 +201,27 @@ async fn replace_contacts(
     Ok(())
 }
 
-async fn release_accounts(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    customer_id: CustomerId,
-) -> sqlx::Result<()> {
-    let (reseller, id) = (reseller_id.0, customer_id.0);
-    sqlx::query!("DELETE FROM provider_accounts WHERE reseller_id = $1 AND customer_id = $2", reseller, id)
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-async fn assign_accounts(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    customer: &Customer,
-) -> sqlx::Result<()> {
-    for account in &customer.accounts {
-        sqlx::query!(
-            "INSERT INTO provider_accounts (reseller_id, provider, account_id, customer_id) VALUES ($1, $2, $3, $4)",
-            reseller_id.0,
-            account.provider,
-            account.account_id,
-            customer.id.0,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
+async fn check_priced_customers(connection: &mut PgConnection, directory: &Directory) -> Result<(), ApplyError> {
+    let markups = directory.markups.iter().map(|markup| markup.customer_id);
+    let rules = directory.price_rules.iter().map(|rule| rule.customer_id);
+    let charges = directory.custom_charges.iter().map(|charge| charge.customer_id);
+    let named: Vec<Uuid> = markups.chain(rules).chain(charges).flatten().map(|id| id.0).collect();
+    let unknown = sqlx::query_scalar!(
+        r#"SELECT named.id AS "id!: CustomerId" FROM unnest($2::uuid[]) AS named (id)
+           WHERE NOT EXISTS (SELECT FROM customers WHERE reseller_id = $1 AND customers.id = named.id) LIMIT 1"#,
+        directory.reseller.id.0,
+        &named,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    unknown.map_or(Ok(()), |unknown| Err(ApplyError::UnknownCustomer(unknown)))
 }
 
 async fn replace_markups(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
     markups: &[Markup],
-) -> sqlx::Result<()> {
+) -> Result<(), ApplyError> {
     sqlx::query!("DELETE FROM markups WHERE reseller_id = $1", reseller_id.0).execute(&mut *connection).await?;
     for markup in markups {
         sqlx::query!(
@@ -226,20 +251,14 @@ async fn apply_exceptions(connection: &mut PgConnection, directory: &Directory) 
         .await?;
     }
     for waiver in &directory.unassigned_waivers {
-        sqlx::query!(
-            "INSERT INTO unassigned_waivers (reseller_id, provider, billing_period_start, account_id, reason, waived_by)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (reseller_id, provider, billing_period_start, account_id)
-             DO UPDATE SET reason = excluded.reason, waived_by = excluded.waived_by",
-            reseller,
-            waiver.provider,
-            waiver.billing_period.start(),
-            waiver.account_id,
-            waiver.reason,
-            waiver.waived_by,
-        )
-        .execute(&mut *connection)
-        .await?;
+        let which = AccountMonth {
+            reseller_id: directory.reseller.id,
+            provider: &waiver.provider,
+            billing_period_start: waiver.billing_period.start(),
+            account_id: &waiver.account_id,
+        };
+        let operator = Operator { name: &waiver.waived_by, reason: &waiver.reason };
+        waivers::waive(connection, which, operator).await?;
     }
     Ok(())
 }
@@ -265,21 +284,37 @@ pub async fn parties(
     customer_id: CustomerId,
 ) -> sqlx::Result<Option<Parties>> {
     let row = sqlx::query!(
-        "SELECT resellers.name AS reseller_name, resellers.tax_id AS reseller_tax_id,
+        r#"SELECT resellers.name AS reseller_name, resellers.tax_id AS reseller_tax_id,
                 resellers.address AS reseller_address, customers.name, customers.tax_id, customers.address,
-                customers.language
+                customers.language, customers.time_zone, customers.purchase_order,
+                printed_fields(customers.reseller_id, customers.id) AS "fields!: Json<Vec<PrintedField>>"
          FROM customers JOIN resellers ON resellers.id = customers.reseller_id
-         WHERE customers.reseller_id = $1 AND customers.id = $2",
+         WHERE customers.reseller_id = $1 AND customers.id = $2"#,
         reseller_id.0,
         customer_id.0,
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| Parties {
-        reseller: PartyDetails { name: row.reseller_name, tax_id: row.reseller_tax_id, address: row.reseller_address },
-        customer: PartyDetails { name: row.name, tax_id: row.tax_id, address: row.address },
-        language: row.language,
-    }))
+    row.map(|row| {
+        Ok(Parties {
+            reseller: PartyDetails {
+                name: row.reseller_name,
+                tax_id: row.reseller_tax_id,
+                address: row.reseller_address,
+                ..PartyDetails::default()
+            },
+            customer: PartyDetails {
+                name: row.name,
+                tax_id: row.tax_id,
+                address: row.address,
+                time_zone: row.time_zone.map(|name| name.parse().corrupt("customers.time_zone")).transpose()?,
+                purchase_order: row.purchase_order,
+                fields: row.fields.0,
+            },
+            language: row.language,
+        })
+    })
+    .transpose()
 }
 
 /// Returns the address a reseller's mails come from.

@@ -6,7 +6,7 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, types::Json};
 
-use super::{charge_sums::ChargeSource, directory::Parties, invoices::InvoiceKey};
+use super::{accounts, charge_sums::ChargeSource, directory::Parties, invoices::InvoiceKey};
 use crate::domain::{
     ids::{InvoiceId, ResellerId},
     invoice::{Line, LineDetails, PricedInvoice, TaxAmount},
@@ -78,6 +78,7 @@ pub async fn insert_draft(connection: &mut PgConnection, draft: &NewDraft<'_>) -
     insert_taxes(connection, key.reseller_id, draft.id, &priced.taxes).await?;
     insert_sources(connection, key.reseller_id, draft.id, draft.sources).await?;
     insert_exchange_rates(connection, key.reseller_id, draft).await?;
+    accounts::remember(connection, key.reseller_id, draft.id).await?;
     Ok(document_id)
 }
 
@@ -213,6 +214,9 @@ pub async fn delete_content(connection: &mut PgConnection, reseller_id: Reseller
         .execute(&mut *connection)
         .await?;
     sqlx::query!("DELETE FROM invoice_sources WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM invoice_accounts WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)
         .execute(&mut *connection)
         .await?;
     sqlx::query!("DELETE FROM invoice_exchange_rates WHERE reseller_id = $1 AND invoice_id = $2", reseller, id)

@@ -333,7 +333,7 @@ pub async fn close_billing_period(
 pub struct OpeningFacts {
     /// Whether the provider's month is final.
     pub is_period_closed: bool,
-    /// Accounts with charges, but without customer or waiver.
+    /// Accounts with charges on days without customer, and without waiver.
     pub unassigned_accounts: Vec<String>,
 }
 
@@ -357,15 +357,12 @@ pub async fn opening_facts(
     .fetch_one(&mut *connection)
     .await?;
     let unassigned_accounts = sqlx::query_scalar!(
-        "SELECT DISTINCT totals.sub_account_id FROM charge_totals AS totals
-         JOIN charge_scopes ON charge_scopes.reseller_id = totals.reseller_id AND charge_scopes.id = totals.charge_scope_id
-         WHERE totals.reseller_id = $1 AND charge_scopes.provider = $2 AND charge_scopes.billing_period_start = $3
-           AND charge_scopes.superseded_by IS NULL AND totals.charge_category <> 'Tax' AND totals.billed_cost <> 0
-           AND NOT EXISTS (SELECT 1 FROM provider_accounts WHERE reseller_id = $1 AND provider = $2
-                           AND account_id = totals.sub_account_id)
+        r#"SELECT DISTINCT totals.sub_account_id AS "sub_account_id!" FROM held_charge_totals AS totals
+         WHERE totals.reseller_id = $1 AND totals.provider = $2 AND totals.billing_period_start = $3
+           AND totals.customer_id IS NULL AND totals.charge_category <> 'Tax' AND totals.billed_cost <> 0
            AND NOT EXISTS (SELECT 1 FROM unassigned_waivers WHERE reseller_id = $1 AND provider = $2
                            AND billing_period_start = $3 AND account_id = totals.sub_account_id)
-         ORDER BY 1 LIMIT 21",
+         ORDER BY 1 LIMIT 21"#,
         reseller_id.0,
         provider,
         period.start(),

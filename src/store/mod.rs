@@ -5,6 +5,7 @@
 
 use std::error::Error;
 
+pub mod accounts;
 pub mod api_clients;
 pub mod api_keys;
 pub mod bench;
@@ -13,10 +14,12 @@ mod charge_rows;
 pub mod charge_sums;
 pub mod charges;
 pub mod checks;
+pub mod custom_fields;
 pub mod database;
 pub mod dead_letters;
 pub mod detailed_charges;
 pub mod directory;
+pub mod directory_export;
 pub mod documents;
 pub mod drafts;
 pub mod event_chain;
@@ -36,6 +39,8 @@ pub mod queue_controls;
 pub mod reconciliation;
 pub mod schedules;
 pub mod sum_checks;
+pub mod stale_drafts;
+pub mod waivers;
 pub mod workers;
 
 /// Turns a stored value that no longer reads into the database error it is.

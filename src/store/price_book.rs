@@ -81,7 +81,7 @@ pub fn check(directory: &Directory) -> Result<(), PriceBookError> {
 /// # Errors
 /// When the database fails.
 pub async fn load(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<PriceBook> {
-    let rules = price_terms::price_rules(connection, reseller_id, None).await?;
+    let rules = price_terms::price_rules(connection, reseller_id, None, true).await?;
     let charges = custom_charges(connection, reseller_id).await?;
     let taxes = price_terms::tax_rates(connection, reseller_id, None).await?;
     let of_rules = rules.iter().map(PriceRule::to_dated_term);
@@ -92,7 +92,11 @@ pub async fn load(connection: &mut PgConnection, reseller_id: ResellerId) -> sql
     })
 }
 
-async fn custom_charges(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Vec<CustomCharge>> {
+/// Returns a reseller's custom charges, in its order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn custom_charges(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Vec<CustomCharge>> {
     // Unlimited, as a missing one would look like a change.
     let definitions = sqlx::query_scalar!(
         r#"SELECT definition AS "definition: Json<CustomCharge>" FROM custom_charges WHERE reseller_id = $1 ORDER BY position"#,

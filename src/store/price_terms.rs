@@ -28,7 +28,8 @@ pub struct PricedFor<'a> {
     pub provider: &'a str,
 }
 
-/// Returns the price rules of a reseller; with `priced_for` those that may apply there, at any time.
+/// Returns the price rules of a reseller; with `priced_for` those that may apply there, at any time. Markups, the short form
+/// of some, are among them if asked for.
 ///
 /// # Errors
 /// When the database fails.
@@ -36,6 +37,7 @@ pub async fn price_rules(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
     priced_for: Option<PricedFor<'_>>,
+    with_markups: bool,
 ) -> sqlx::Result<Vec<PriceRule>> {
     // Unlimited, as a missing rule would be a wrong price.
     let rows = sqlx::query!(
@@ -43,10 +45,12 @@ pub async fn price_rules(
                   rate, valid_from, valid_to
            FROM price_rules
            WHERE reseller_id = $1 AND ($2::uuid IS NULL OR customer_id IS NULL OR customer_id = $2)
-             AND ($3::text IS NULL OR provider IS NULL OR provider = $3)"#,
+             AND ($3::text IS NULL OR provider IS NULL OR provider = $3) AND ($4 OR NOT is_from_markups)
+           ORDER BY customer_id, provider, service_name, service_category, charge_category, valid_from"#,
         reseller_id.0,
         priced_for.map(|of| of.customer_id.0),
         priced_for.map(|of| of.provider),
+        with_markups,
     )
     .fetch_all(connection)
     .await?;

@@ -4,7 +4,8 @@
 //! Per active scope and currency: live invoices (exact cost + excluded tax) + assigned customers whom no live invoice
 //! bills for this scope yet + unassigned accounts = total. An invoice issued from a superseded scope does not bill the
 //! scope that took its place, so its customer counts as not invoiced yet there: one late file must not hold up the
-//! invoices of all other customers.
+//! invoices of all other customers. A stale draft is to be made anew, so it counts as not made: when an account changes
+//! hands, the drafts of both customers are stale, and neither must stand against the other's new one.
 
 use std::fmt;
 
@@ -29,7 +30,7 @@ pub struct Difference {
     pub invoiced: BigDecimal,
     /// Of customers whom no live invoice bills for this scope yet.
     pub not_invoiced: BigDecimal,
-    /// Of accounts that belong to no customer.
+    /// Of accounts on days that no customer holds them.
     pub unassigned: BigDecimal,
 }
 
@@ -70,16 +71,17 @@ pub enum ReconcileError {
 /// [`ReconcileError::Differences`] names every scope and currency that does not add up.
 pub async fn reconcile(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> Result<(), ReconcileError> {
     let rows = sqlx::query!(
-        r#"WITH total AS (
-             SELECT scope.id AS scope_id, total.billing_currency AS currency, account.customer_id,
-                 SUM(total.billed_cost) AS amount
+        r#"WITH file AS (
+             SELECT scope.id AS scope_id, total.billing_currency AS currency, SUM(total.billed_cost) AS amount
              FROM charge_scopes scope
              JOIN charge_totals total ON total.reseller_id = scope.reseller_id AND total.charge_scope_id = scope.id
-             LEFT JOIN provider_accounts account ON account.reseller_id = scope.reseller_id
-                 AND account.provider = scope.provider AND account.account_id = total.sub_account_id
              WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
                  AND scope.superseded_by IS NULL
-             GROUP BY 1, 2, 3
+             GROUP BY 1, 2
+         ), held AS (
+             SELECT charge_scope_id AS scope_id, billing_currency AS currency, customer_id, SUM(billed_cost) AS amount
+             FROM held_charge_totals
+             WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 GROUP BY 1, 2, 3
          ), invoiced AS (
              SELECT scope.id AS scope_id, source.cost_currency AS currency, invoice.customer_id,
                  SUM(source.cost_exact + source.excluded_tax) AS amount
@@ -88,24 +90,23 @@ pub async fn reconcile(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> R
              JOIN invoices invoice ON invoice.reseller_id = source.reseller_id AND invoice.id = source.invoice_id
              WHERE scope.reseller_id = $1 AND scope.provider = $2 AND scope.billing_period_start = $3
                  AND scope.superseded_by IS NULL AND invoice.status NOT IN ('void', 'discarded')
+                 AND NOT (invoice.status = 'draft' AND invoice.stale)
              GROUP BY 1, 2, 3
          ), side AS (
              SELECT scope_id, currency,
-                 coalesce(SUM(total.amount), 0) AS file_total,
                  coalesce(SUM(invoiced.amount), 0) AS invoiced,
-                 coalesce(SUM(total.amount) FILTER (
-                     WHERE total.customer_id IS NOT NULL AND invoiced.customer_id IS NULL), 0) AS not_invoiced,
-                 coalesce(SUM(total.amount) FILTER (
-                     WHERE total.customer_id IS NULL AND invoiced.customer_id IS NULL), 0) AS unassigned
-             FROM total FULL JOIN invoiced USING (scope_id, currency, customer_id)
-             GROUP BY scope_id, currency
+                 coalesce(SUM(held.amount) FILTER (
+                     WHERE held.customer_id IS NOT NULL AND invoiced.customer_id IS NULL), 0) AS not_invoiced,
+                 coalesce(SUM(held.amount) FILTER (WHERE held.customer_id IS NULL), 0) AS unassigned
+             FROM held FULL JOIN invoiced USING (scope_id, currency, customer_id) GROUP BY scope_id, currency
          )
-         SELECT scope.id AS "charge_scope_id: ChargeScopeId", scope.billing_account_id, side.currency AS "currency!",
-             side.file_total AS "file_total!", side.invoiced AS "invoiced!", side.not_invoiced AS "not_invoiced!",
-             side.unassigned AS "unassigned!"
-         FROM side JOIN charge_scopes scope ON scope.reseller_id = $1 AND scope.id = side.scope_id
-         WHERE side.invoiced + side.not_invoiced + side.unassigned <> side.file_total
-         ORDER BY scope.billing_account_id, side.currency"#,
+         SELECT scope.id AS "charge_scope_id: ChargeScopeId", scope.billing_account_id, currency AS "currency!",
+             coalesce(file.amount, 0) AS "file_total!", coalesce(side.invoiced, 0) AS "invoiced!",
+             coalesce(side.not_invoiced, 0) AS "not_invoiced!", coalesce(side.unassigned, 0) AS "unassigned!"
+         FROM file FULL JOIN side USING (scope_id, currency)
+         JOIN charge_scopes scope ON scope.reseller_id = $1 AND scope.id = scope_id
+         WHERE coalesce(side.invoiced + side.not_invoiced + side.unassigned, 0) <> coalesce(file.amount, 0)
+         ORDER BY scope.billing_account_id, currency"#,
         period.reseller_id.0,
         period.provider,
         period.billing_period_start

@@ -11,6 +11,7 @@ pub mod desk;
 pub mod draft;
 pub mod fixture;
 pub mod flow;
+pub mod holders;
 pub mod http;
 pub mod import;
 pub mod nodes;

@@ -48,7 +48,7 @@ impl Sample {
             Failure::Usage(format!("the sample {what} {} cannot be read: {error}", file.display()))
         };
         let text = std::fs::read(directory).map_err(|error| unusable("customers", directory, &error))?;
-        let content = serde_json::from_slice(&text).map_err(|error| unusable("customers", directory, &error))?;
+        let content = super::super::directory::read(&text).map_err(|error| unusable("customers", directory, &error))?;
         let mut files = Vec::new();
         for (provider, name, billing_period) in FILES {
             let path = data.join(name);

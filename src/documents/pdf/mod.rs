@@ -34,7 +34,7 @@ mod tests {
     use lopdf::{Document, Object};
 
     use super::*;
-    use crate::documents::samples::{credit_note, hostile, invoice, long_draft, model};
+    use crate::documents::samples::{credit_note, full_head, hostile, invoice, long_draft, model};
 
     fn open(model: &DocumentModel) -> Document {
         Document::load_mem(&render(model).expect("a pdf")).expect("a readable pdf")
@@ -42,6 +42,11 @@ mod tests {
 
     fn text_of(document: &Document, page: u32) -> String {
         document.extract_text(&[page]).expect("text")
+    }
+
+    fn whole_text_of(document: &Document) -> String {
+        let pages = u32::try_from(document.get_pages().len()).expect("few pages");
+        (1..=pages).map(|page| text_of(document, page)).collect()
     }
 
     #[test]
@@ -99,9 +104,26 @@ mod tests {
         let bytes = render(&model).expect("a pdf");
         assert!(bytes.len() < 200_000, "{} bytes", bytes.len());
         let document = Document::load_mem(&bytes).expect("a readable pdf");
-        let text: String = (1..=2).map(|page| text_of(&document, page)).collect();
+        let text = whole_text_of(&document);
         assert!(text.contains("<script>alert(1)</script>") && text.contains("(paren)"));
         assert!(text.contains("Characters that the typeface lacks are shown as �."));
+    }
+
+    #[test]
+    fn a_head_as_full_as_it_can_be_is_shown_whole() {
+        let text = whole_text_of(&open(&model(&full_head(), "en")));
+        let letters = |letter: char| text.chars().filter(|c| *c == letter).count();
+        assert!(letters('W') >= 80 + 6 * 79, "a value is cut: {text}");
+        assert!(letters('L') >= 6 * 40, "a label is cut: {text}");
+        assert!(text.contains("Virtual Machines D2 v5") && text.contains("Total"), "{text}");
+    }
+
+    #[test]
+    fn the_day_of_generation_is_the_customers() {
+        let mut draft = full_head();
+        assert!(text_of(&open(&model(&draft, "en")), 1).contains("September 3, 2026"));
+        draft.customer.time_zone = None;
+        assert!(text_of(&open(&model(&draft, "en")), 1).contains("September 2, 2026"));
     }
 
     #[test]

@@ -22,7 +22,10 @@ const FACTS_LEFT: Length = RIGHT - points(238);
 const FACT_VALUE_WIDTH: Length = points(140);
 /// The table keeps room on the first page; each line of an address may take two.
 const MAX_ADDRESS_LINES: usize = 7;
-const MAX_FACTS: usize = 12;
+/// Six facts of the invoice, the purchase order and six custom fields, which is all that there can be.
+const MAX_FACTS: usize = 13;
+/// What the longest value takes that a custom field may have.
+const MAX_FACT_LINES: usize = 6;
 
 /// Draws the issuer, the heading, the customer and the facts; leaves the cursor below them.
 pub(super) fn draw(pages: &mut Pages<'_>) {
@@ -71,10 +74,10 @@ fn draw_heading(pages: &mut Pages<'_>) -> Length {
 fn draw_facts(pages: &mut Pages<'_>, top: Length) -> Length {
     let model = pages.model;
     let mut baseline = top;
-    for fact in model.facts.iter().take(MAX_FACTS) {
+    for fact in model.head().take(MAX_FACTS) {
         let label_width = RIGHT - FACTS_LEFT - FACT_VALUE_WIDTH;
         let label_end = pages.paragraph(LABEL, (FACTS_LEFT, baseline), (label_width, 2), &fact.label);
-        let values = pages.fonts.wrap(FACT.face(), &fact.value, FACT_VALUE_WIDTH, 2);
+        let values = pages.fonts.wrap(FACT.face(), &fact.value, FACT_VALUE_WIDTH, MAX_FACT_LINES);
         for value in values {
             pages.sheet.write_right(&mut pages.fonts, FACT, (RIGHT, baseline), &value);
             baseline -= leading(FACT);
