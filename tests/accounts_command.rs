@@ -156,7 +156,7 @@ async fn everything(console: &Console) -> Result<Vec<String>> {
     Ok(rows)
 }
 
-fn held(account: &str, from: Value, to: Value) -> Value {
+fn held(account: &str, from: Option<&str>, to: Option<&str>) -> Value {
     json!([{ "provider": "aws", "account_id": account, "valid_from": from, "valid_to": to }])
 }
 
@@ -174,29 +174,21 @@ fn wrong_customers() -> Vec<Wrong> {
         ("/customers/0/accounts/0/provider", json!("acw"), "names the provider `acw`; known: aws, google"),
         (
             "/customers/0/accounts",
-            held("account-1", Value::Null, Value::Null),
+            held("account-1", None, None),
             "account `aws/account-1` is `Customer 000`'s and `Customer 001`'s on any day; end one assignment",
         ),
         (
             "/customers/0/accounts",
-            held("account-1", json!("2026-08-01"), Value::Null),
+            held("account-1", Some("2026-08-01"), None),
             "account `aws/account-1` is `Customer 001`'s and `Customer 000`'s on 2026-08-01; end one assignment",
         ),
         (
             "/customers/0/accounts",
-            held("new", json!("2026-08-01"), json!("2026-08-01")),
+            held("new", Some("2026-08-01"), Some("2026-08-01")),
             "account `aws/new` of `Customer 000` is held from 2026-08-01 to 2026-08-01, which is no day",
         ),
-        (
-            "/customers/0/accounts",
-            held("new", json!("0206-08-01"), Value::Null),
-            "has the day 0206-08-01; write one from",
-        ),
-        (
-            "/customers/0/accounts",
-            held(" ", Value::Null, Value::Null),
-            "an account id of `Customer 000` has 1 characters",
-        ),
+        ("/customers/0/accounts", held("new", Some("0206-08-01"), None), "has the day 0206-08-01; write one from"),
+        ("/customers/0/accounts", held(" ", None, None), "an account id of `Customer 000` has 1 characters"),
     ]
 }
 
