@@ -155,6 +155,7 @@ async fn an_account_that_is_assigned_anew_leaves_the_detail_of_an_open_invoice_a
         invoice_id: invoice.id,
         version: invoice.version,
         kind: DocumentKind::DetailedCsv,
+        currency: None,
     };
     desk.office.done(&render).await?;
     assert_eq!(desk.office.context.objects.get(&path).await?.bytes().await?, before);

@@ -1,6 +1,5 @@
 //! Money against a model of whole numbers: nothing of the code under test computes what it should come to.
 
-use std::collections::BTreeMap;
 
 use bigdecimal::{BigDecimal, Zero};
 use billrunner::domain::{
@@ -114,7 +113,7 @@ fn an_invoice_adds_up_as_whole_numbers_do() {
         let minor = minor_units(currency);
         let groups = costs.iter().enumerate().map(|(n, cost)| group(n, decimal(*cost), currency)).collect();
         let terms = PriceTerms::of_markup(currency, decimal((markup, 3)));
-        let taxes = [TaxRate { name: "VAT".to_owned(), rate: decimal((tax, 3)) }];
+        let taxes = [TaxRate::new("VAT", decimal((tax, 3)))];
         let priced = price_invoice(groups, &terms, &taxes, LinesBy::Service).expect("one currency needs no rate");
 
         let nets: Vec<i128> = costs
@@ -140,6 +139,7 @@ fn group(n: usize, billed_cost: BigDecimal, billing_currency: Currency) -> CostG
         sub_account_id: "account".to_owned(),
         sub_account_name: "Account".to_owned(),
         service_name: format!("service {n:04}"),
+        service_category: None,
         sku_id: None,
         charge_category: ChargeCategory::Usage,
         correction_of: None,

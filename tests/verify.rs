@@ -18,7 +18,7 @@ async fn desk_of_all_sorts() -> Result<Desk> {
     let draft = desk.live(0).await?;
     for kind in DocumentKind::ALL {
         let (reseller_id, invoice_id, version) = (draft.reseller_id, draft.id, draft.version);
-        desk.office.done(&RenderDocument { reseller_id, invoice_id, version, kind }).await?;
+        desk.office.done(&RenderDocument { reseller_id, invoice_id, version, kind, currency: None }).await?;
     }
     for customer in 0..3 {
         desk.office.done(&desk.to(desk.id(customer).await?, InvoiceStatus::Open)).await?;

@@ -28,6 +28,7 @@ impl Desk {
         directory_of(self.business.reseller_id, &self.business.customers)
     }
 
+    /// Applies a directory as `billrunner directory` does.
     pub async fn apply(&self, directory: &Value) -> Result<()> {
         let directory: Directory = serde_json::from_value(directory.clone())?;
         let mut transaction = self.office.pool.begin().await?;

@@ -3,9 +3,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use billrunner::{
-    clock::Clock, domain::directory::Directory, domain::invoice::Invoice, jobs::GenerateInvoice, store::directory,
-};
+use billrunner::{clock::Clock, domain::invoice::Invoice, jobs::GenerateInvoice};
 use serde_json::Value;
 
 use super::{
@@ -48,14 +46,6 @@ impl Desk {
         let mut terms = directory_of(self.business.reseller_id, &self.business.customers);
         terms["markups"] = Value::Array(Vec::new());
         terms
-    }
-
-    /// Applies a directory as `billrunner directory` does; the error is the typed one, in words.
-    pub async fn apply(&self, terms: &Value) -> Result<()> {
-        let content: Directory = serde_json::from_value(terms.clone())?;
-        let mut transaction = self.office.pool.begin().await?;
-        directory::apply(&mut transaction, &content).await?;
-        Ok(transaction.commit().await?)
     }
 
     /// Generates the Nth customer's draft anew and returns it.
