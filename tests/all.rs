@@ -5,6 +5,8 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
 
 mod bill_run_under_fire;
+mod bill_runs;
+mod bill_runs_late_files;
 mod billing;
 mod charge_files;
 mod charge_sums;
@@ -21,6 +23,7 @@ mod invoice_status;
 mod long_jobs;
 mod notifications;
 mod opening;
+mod opening_in_blocks;
 mod operator_commands;
 mod producers;
 mod producers_sql_redis;
@@ -44,5 +47,6 @@ mod schedules;
 mod schedules_command;
 mod schemas;
 mod sql_door;
+mod statements;
 mod support;
 mod upkeep;

@@ -8,6 +8,7 @@ mod api_keys;
 mod batches;
 mod bench;
 mod bench_http;
+mod bill_runs;
 mod config;
 mod dead;
 mod demo;
@@ -73,7 +74,7 @@ enum Command {
     Import(import::Arguments),
     /// Apply a file of customers, accounts and terms.
     Directory(directory::Arguments),
-    /// List and show invoices.
+    /// List and show invoices, and open a month's drafts.
     #[command(subcommand)]
     Invoices(invoices::Command),
     /// List, show, cancel and retry jobs.
@@ -90,6 +91,9 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Describe the HTTP door, as an `OpenAPI` document.
     Openapi,
+    /// List, show, start and cancel bill runs, or see beforehand what one would do.
+    #[command(subcommand)]
+    BillRuns(bill_runs::Command),
     /// List, show, cancel and resume batches, such as bill runs.
     #[command(subcommand)]
     Batches(batches::Command),
@@ -156,6 +160,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::ApiClients(command) => api_clients::run(command, config, output).await,
         Command::ApiKeys(command) => api_keys::run(command, config, output).await,
         Command::Openapi => Output::new(true).value(&openapi_document(), |_| String::new()),
+        Command::BillRuns(command) => bill_runs::run(command, config, output).await,
         Command::Batches(command) => batches::run(command, config, output).await,
         Command::Dead(command) => dead::run(command, config, output).await,
         Command::Queues(command) => queues::run(command, config, output).await,

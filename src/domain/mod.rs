@@ -4,6 +4,7 @@
 //! documents and mails must all obey is written here once, named after the field's standard (FOCUS, ISO 4217, EN 16931).
 
 pub mod api_key;
+pub mod bill_run;
 pub mod billing_period;
 pub mod charge;
 pub mod charge_file;

@@ -12,6 +12,7 @@ pub mod fixture;
 pub mod flow;
 pub mod http;
 pub mod import;
+pub mod month;
 pub mod nodes;
 pub mod payloads;
 pub mod postgres;

@@ -2,10 +2,13 @@
 //!
 //! Logged are ids, statuses, times and errors; never amounts, addresses or secrets.
 
+mod statements;
+
 use std::{fs::File, io::IsTerminal};
 
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+pub use self::statements::StatementCounter;
 use crate::config::LogFormat;
 
 /// Starts logging for this process: to standard error, or to a file where the terminal is taken.
