@@ -72,10 +72,13 @@ impl Job for FinishBillRun {
             findings: &proof.findings,
         };
         bill_runs::finish(connection, (self.reseller_id, run.id), &end).await?;
-        let found = proof.findings.len();
-        effects
-            .complete(format!("{name} is {state}: {counts}; {found} findings, see `billrunner bill-runs show`"))
-            .await
+        let (id, found) = (run.id, proof.findings.len());
+        let said = if found == 0 {
+            format!("{name}: {counts}; {state}")
+        } else {
+            format!("{name}: {counts}; {state}, {found} findings: `billrunner bill-runs show {id}`")
+        };
+        effects.complete(said).await
     }
 }
 

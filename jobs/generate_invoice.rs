@@ -87,7 +87,7 @@ enum Refused {
     #[error("the lines do not add up to the charges in {currency}: {lines} against {charges}")]
     Difference { currency: Currency, lines: BigDecimal, charges: BigDecimal },
     #[error("{0}; void or discard the invoice that bills them already")]
-    Customer(CustomerDifference),
+    Customer(Box<CustomerDifference>),
     #[error(transparent)]
     MissingExchangeRate(#[from] MissingExchangeRate),
 }
@@ -278,7 +278,7 @@ fn check_sums(groups: &[CostGroup], sources: &[ChargeSource]) -> Result<(), Refu
 async fn check_customer(connection: &mut PgConnection, key: &InvoiceKey) -> Result<(), JobError> {
     let differences = reconciliation::customer_differences(connection, period(key), &[key.customer_id]).await?;
     match differences.into_iter().next() {
-        Some(difference) => Err(Refused::Customer(difference).into()),
+        Some(difference) => Err(Refused::Customer(Box::new(difference)).into()),
         None => Ok(()),
     }
 }

@@ -4,8 +4,9 @@
 //! on where it stopped. A block is one transaction: numbers, statuses, history and follow-up jobs of its drafts are there
 //! together or not at all, so the numbers have no hole whenever the worker ends.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
+use bigdecimal::Zero;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,6 @@ use crate::{
         reconciliation::{self, ReconcileError},
     },
 };
-
-use bigdecimal::Zero;
 
 /// Drafts opened in one transaction: enough that its commit costs little, few enough that other changes of the reseller's
 /// invoices, which wait for the chain meanwhile, wait for a part of a second.
@@ -219,7 +218,7 @@ impl Tally {
         }
         let more = self.left - i64::try_from(self.reasons.len()).unwrap_or(self.left);
         if more > 0 {
-            text.push_str(&format!("\n  and {more} more"));
+            let _ = write!(text, "\n  and {more} more");
         }
         text
     }

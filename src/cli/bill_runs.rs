@@ -4,6 +4,7 @@ use std::{fmt::Write, time::Duration};
 
 use bigdecimal::Zero;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use sqlx::{Acquire, PgConnection, PgPool};
 
 use super::{Failure, Output, batches, enqueue, operator::WithReason, setup};
@@ -76,6 +77,7 @@ pub struct Named {
 
 /// Arguments of `bill-runs start`.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Start {
     /// Who bills.
     #[arg(long)]
@@ -173,18 +175,21 @@ fn list(found: &[BillRun], output: Output) -> anyhow::Result<()> {
     })
 }
 
+/// A finding with what to do about it.
+#[derive(Serialize)]
+struct Found<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    way_out: &'static str,
+}
+
 async fn show(connection: &mut PgConnection, run: &BillRun, output: Output) -> anyhow::Result<()> {
     let key = (run.reseller_id, run.id);
     let balances = bill_run_proofs::balances_of(&mut *connection, key).await?;
     let findings = bill_run_proofs::findings_of(&mut *connection, key).await?;
-    let found = findings.iter().map(|finding| {
-        let mut value = serde_json::to_value(finding).unwrap_or_default();
-        value["way_out"] = finding.kind.way_out().into();
-        value
-    });
-    let value = serde_json::json!({
-        "bill_run": run, "balances": balances, "findings": found.collect::<Vec<_>>(),
-    });
+    let found: Vec<Found<'_>> =
+        findings.iter().map(|finding| Found { finding, way_out: finding.kind.way_out() }).collect();
+    let value = serde_json::json!({ "bill_run": run, "balances": balances, "findings": found });
     output.value(&value, |_| describe(run, &balances, &findings))
 }
 

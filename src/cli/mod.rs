@@ -8,6 +8,7 @@ mod api_keys;
 mod batches;
 mod bench;
 mod bench_http;
+mod bench_invoices;
 mod bill_runs;
 mod config;
 mod dead;
@@ -105,7 +106,7 @@ enum Command {
     Queues(queues::Command),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
-    /// Measure the queue on this machine, with an empty database.
+    /// Measure the queue, or billing, on this machine, with an empty database.
     #[command(subcommand)]
     Bench(bench::Command),
     /// Check the environment, or print an example of it.
@@ -127,11 +128,19 @@ pub fn run() -> ExitCode {
 }
 
 fn start(mut cli: Cli, config: &Config) -> anyhow::Result<()> {
+    if let Command::Bench(bench::Command::Invoices(arguments)) = &cli.command {
+        telemetry::start_counting(arguments.statements.clone());
+        return run_async(cli, config);
+    }
     let log_file = match &mut cli.command {
         Command::Demo(arguments) => Some(File::create(arguments.prepare_folder(config)?.join("log.txt"))?),
         _ => None,
     };
     telemetry::start(&config.log_filter, config.log_format, log_file)?;
+    run_async(cli, config)
+}
+
+fn run_async(cli: Cli, config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = Output::new(cli.json);
     let outcome = runtime.block_on(execute(cli.command, config, output));

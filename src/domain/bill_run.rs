@@ -200,6 +200,7 @@ fn plain<S: Serializer>(amount: &BigDecimal, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(&plain_text(amount))
 }
 
+#[expect(clippy::ref_option, reason = "serde hands a field over as it is")]
 fn perhaps_plain<S: Serializer>(amount: &Option<BigDecimal>, serializer: S) -> Result<S::Ok, S::Error> {
     amount.as_ref().map(plain_text).serialize(serializer)
 }

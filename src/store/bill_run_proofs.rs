@@ -90,12 +90,43 @@ pub async fn standings(connection: &mut PgConnection, period: ProviderPeriod<'_>
         .collect()
 }
 
+struct BalanceRow {
+    charge_scope_id: ChargeScopeId,
+    billing_account_id: String,
+    file_name: String,
+    currency: String,
+    file_total: BigDecimal,
+    invoiced: BigDecimal,
+    excluded_tax: BigDecimal,
+    unassigned: BigDecimal,
+    waived: BigDecimal,
+    not_invoiced: BigDecimal,
+}
+
+impl BalanceRow {
+    fn into_balance(self) -> sqlx::Result<Balance> {
+        Ok(Balance {
+            charge_scope_id: self.charge_scope_id,
+            billing_account_id: self.billing_account_id,
+            file_name: self.file_name,
+            currency: self.currency.parse().corrupt("charge_totals.billing_currency")?,
+            file_total: self.file_total,
+            invoiced: self.invoiced,
+            excluded_tax: self.excluded_tax,
+            unassigned: self.unassigned,
+            waived: self.waived,
+            not_invoiced: self.not_invoiced,
+        })
+    }
+}
+
 /// Returns where each active part of a charge file went, by payer and currency.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn balances(connection: &mut PgConnection, period: ProviderPeriod<'_>) -> sqlx::Result<Vec<Balance>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        BalanceRow,
         r#"WITH total AS (
              SELECT total.charge_scope_id, total.billing_currency AS currency, total.customer_id,
                  total.customer_id IS NULL AND waiver.account_id IS NOT NULL AS is_waived, SUM(total.billed_cost) AS amount
@@ -140,22 +171,7 @@ pub async fn balances(connection: &mut PgConnection, period: ProviderPeriod<'_>)
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Balance {
-                charge_scope_id: row.charge_scope_id,
-                billing_account_id: row.billing_account_id,
-                file_name: row.file_name,
-                currency: row.currency.parse().corrupt("charge_totals.billing_currency")?,
-                file_total: row.file_total,
-                invoiced: row.invoiced,
-                excluded_tax: row.excluded_tax,
-                unassigned: row.unassigned,
-                waived: row.waived,
-                not_invoiced: row.not_invoiced,
-            })
-        })
-        .collect()
+    rows.into_iter().map(BalanceRow::into_balance).collect()
 }
 
 /// Charges of an account that belongs to no customer.
@@ -351,7 +367,8 @@ pub async fn balances_of(
     connection: &mut PgConnection,
     (reseller_id, id): (ResellerId, BillRunId),
 ) -> sqlx::Result<Vec<Balance>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        BalanceRow,
         r#"SELECT charge_scope_id AS "charge_scope_id: ChargeScopeId", billing_account_id, file_name, currency, file_total,
                   invoiced, excluded_tax, unassigned, waived, not_invoiced
            FROM bill_run_balances WHERE reseller_id = $1 AND bill_run_id = $2
@@ -361,22 +378,7 @@ pub async fn balances_of(
     )
     .fetch_all(connection)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Balance {
-                charge_scope_id: row.charge_scope_id,
-                billing_account_id: row.billing_account_id,
-                file_name: row.file_name,
-                currency: row.currency.parse().corrupt("bill_run_balances.currency")?,
-                file_total: row.file_total,
-                invoiced: row.invoiced,
-                excluded_tax: row.excluded_tax,
-                unassigned: row.unassigned,
-                waived: row.waived,
-                not_invoiced: row.not_invoiced,
-            })
-        })
-        .collect()
+    rows.into_iter().map(BalanceRow::into_balance).collect()
 }
 
 /// Returns what a finished run found missing.

@@ -8,6 +8,7 @@ use std::error::Error;
 pub mod api_clients;
 pub mod api_keys;
 pub mod bench;
+pub mod bench_invoices;
 pub mod bill_run_proofs;
 pub mod bill_runs;
 mod charge_rows;

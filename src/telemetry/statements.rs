@@ -17,7 +17,7 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
 /// Where sqlx says that a statement was executed.
-const STATEMENTS: &str = "sqlx::query";
+pub(super) const STATEMENTS: &str = "sqlx::query";
 /// The worker's span around an attempt, and its field that names the job's kind.
 const ATTEMPT: &str = "attempt";
 const KIND: &str = "kind";
