@@ -166,7 +166,7 @@ async fn charges_that_a_live_invoice_bills_are_not_billed_a_second_time_in_anoth
     .await?;
     let in_yen = GenerateInvoice { currency: "JPY".parse()?, ..desk.business.generate(0) };
     let refused = desk.office.refused(&in_yen).await?;
-    assert!(refused.contains("billing account `payer` charged 10.000 EUR, invoiced are 20.000"), "{refused}");
+    assert!(refused.contains("billing account `payer` charged 10 EUR, invoiced are 20"), "{refused}");
     assert!(refused.ends_with("void or discard the invoice that bills them already"), "{refused}");
     desk.office.done(&desk.to(desk.id(0).await?, InvoiceStatus::Discarded)).await?;
     desk.office.done(&in_yen).await?;
