@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     documents,
     domain::{
+        document::DocumentKind,
         ids::{InvoiceId, NotificationId, ResellerId},
         invoice_event::{Cause, EventName},
         invoice_status::{self as lifecycle, InvoiceStatus, Plan, Step},
@@ -22,8 +23,9 @@ use crate::{
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
-        directory, drafts,
-        invoice_status::{self, StepError},
+        directory::{self, Recipient},
+        drafts,
+        invoice_status::{self, OpeningFacts, StepError},
         invoices::{self, InvoiceState},
         notifications::{self, NewNotification},
     },
@@ -113,8 +115,9 @@ pub(super) enum Changed {
     Status,
 }
 
+/// Why a change that the lifecycle knows is not made.
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+pub(super) enum Refused {
     #[error("{0} cannot become {1} without a reason; say why in `reason`")]
     NoReason(String, InvoiceStatus),
     #[error("{0} is not opened: its billing period is not closed; run the final bill run, or use `force`")]
@@ -149,7 +152,7 @@ pub(super) async fn change(
     let cause = Cause { reason: change.reason.clone(), ..cause.clone() };
     let mut last: Option<(Step, i64)> = None;
     for step in steps {
-        prepare(effects, state, *step, change.force).await?;
+        prepare(effects, state, *step, change).await?;
         let sequence = invoice_status::take_step(effects.connection(), state, *step, &cause, context.clock.now())
             .await
             .map_err(step_error)?;
@@ -163,34 +166,44 @@ pub(super) async fn change(
         if is_told(step, change.notify, change.path, state.total.is_zero()) {
             record_notifications(effects, context, state, sequence).await?;
         }
-        enqueue_documents(effects, state).await?;
+        effects.enqueue_all(renderings(state)?).await?;
     }
     Ok(Changed::Status)
 }
 
 /// Checks and clears what must be before a step.
-async fn prepare(effects: &mut Effects, state: &InvoiceState, step: Step, force: bool) -> Result<(), JobError> {
+async fn prepare(effects: &mut Effects, state: &InvoiceState, step: Step, change: &Change) -> Result<(), JobError> {
     let connection = effects.connection();
     match step.event {
         EventName::Opened => {
             let key = &state.key;
             let facts =
                 invoice_status::opening_facts(connection, key.reseller_id, &key.provider, key.billing_period).await?;
-            let name = || state.document_id.clone();
-            if !force && !facts.is_period_closed {
-                return Err(Refused::PeriodOpen(name()).into());
+            check_opening(&facts, state, change.force)?;
+            match change.path {
+                StatusPath::ExistingInvoice => reconcile(connection, key).await,
+                // Its generation has just checked what it accounts for; the whole month is for the bill run's end.
+                StatusPath::WithGeneration => Ok(()),
             }
-            if !force && state.stale {
-                return Err(Refused::Stale(name()).into());
-            }
-            if !facts.unassigned_accounts.is_empty() {
-                return Err(Refused::Unassigned(name(), facts.unassigned_accounts.join(", ")).into());
-            }
-            reconcile(connection, key).await
         }
         EventName::Discarded => Ok(drafts::delete_content(connection, state.key.reseller_id, state.id).await?),
         EventName::Generated | EventName::Reopened | EventName::Closed | EventName::Voided => Ok(()),
     }
+}
+
+/// Decides whether a draft may be opened, for every path that opens one.
+pub(super) fn check_opening(facts: &OpeningFacts, state: &InvoiceState, force: bool) -> Result<(), Refused> {
+    let name = || state.document_id.clone();
+    if !force && !facts.is_period_closed {
+        return Err(Refused::PeriodOpen(name()));
+    }
+    if !force && state.stale {
+        return Err(Refused::Stale(name()));
+    }
+    if !facts.unassigned_accounts.is_empty() {
+        return Err(Refused::Unassigned(name(), facts.unassigned_accounts.join(", ")));
+    }
+    Ok(())
 }
 
 fn step_error(error: StepError) -> JobError {
@@ -205,39 +218,44 @@ async fn record_notifications(
     event_sequence: i64,
 ) -> Result<(), JobError> {
     let key = &state.key;
-    let connection = effects.connection();
-    let recipients = directory::recipients(connection, key.reseller_id, key.customer_id).await?;
-    let told = |id: NotificationId| NewNotification {
-        id,
-        reseller_id: key.reseller_id,
-        invoice_id: state.id,
-        event_sequence,
-        recipient: String::new(),
-        recipient_name: String::new(),
-        intent: "event".to_owned(),
-        language: state.language.clone(),
-        suppressed_because: Some("the customer has no contact".to_owned()),
-        message_id: format!("<{id}@{}>", context.mail_domain),
-    };
-    if recipients.is_empty() {
-        notifications::record(connection, &told(NotificationId::new())).await?;
-    }
-    for recipient in recipients {
-        let notification = NewNotification {
-            recipient: recipient.contact.email,
-            recipient_name: recipient.contact.name,
-            suppressed_because: recipient.suppressed_because,
-            ..told(NotificationId::new())
-        };
-        notifications::record(connection, &notification).await?;
-    }
-    Ok(())
+    let recipients = directory::recipients(effects.connection(), key.reseller_id, key.customer_id).await?;
+    let told = who_is_told(context, state, event_sequence, recipients);
+    Ok(notifications::record_all(effects.connection(), &told).await?)
 }
 
-/// Has every document the provider offers rendered for the new version.
-async fn enqueue_documents(effects: &mut Effects, state: &InvoiceState) -> Result<(), JobError> {
+/// Returns a notification for each recipient of an event; where there is none, one that says so.
+pub(super) fn who_is_told(
+    context: &Context,
+    state: &InvoiceState,
+    event_sequence: i64,
+    recipients: Vec<Recipient>,
+) -> Vec<NewNotification> {
+    let told = |recipient: String, recipient_name: String, suppressed_because: Option<String>| {
+        let id = NotificationId::new();
+        NewNotification {
+            id,
+            reseller_id: state.key.reseller_id,
+            invoice_id: state.id,
+            event_sequence,
+            recipient,
+            recipient_name,
+            intent: "event".to_owned(),
+            language: state.language.clone(),
+            suppressed_because,
+            message_id: format!("<{id}@{}>", context.mail_domain),
+        }
+    };
+    if recipients.is_empty() {
+        return vec![told(String::new(), String::new(), Some("the customer has no contact".to_owned()))];
+    }
+    let tell = |Recipient { contact, suppressed_because }| told(contact.email, contact.name, suppressed_because);
+    recipients.into_iter().map(tell).collect()
+}
+
+/// Returns the rendering of every document the provider offers, for the invoice's new version, each with its key.
+pub(super) fn renderings(state: &InvoiceState) -> Result<Vec<(RenderDocument, String)>, JobError> {
     let profile = providers::find(&state.key.provider).map_err(JobError::permanent)?;
-    for kind in profile.documents {
+    let rendering = |kind: &DocumentKind| {
         let job = RenderDocument {
             reseller_id: state.key.reseller_id,
             invoice_id: state.id,
@@ -245,7 +263,8 @@ async fn enqueue_documents(effects: &mut Effects, state: &InvoiceState) -> Resul
             kind: *kind,
             currency: None,
         };
-        effects.enqueue(&job, job.key(&documents::template_hash(*kind, None))).await?;
-    }
-    Ok(())
+        let key = job.key(&documents::template_hash(*kind, None));
+        (job, key)
+    };
+    Ok(profile.documents.iter().map(rendering).collect())
 }

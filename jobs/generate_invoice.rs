@@ -1,8 +1,8 @@
 //! Prices a customer's charges of a month into a draft, and opens it in the same transaction if asked.
 //!
 //! Idempotent by the unique key (customer, provider, billing period, currency): a live invoice of that key is named and
-//! left alone; with `replace`, a draft is discarded and made anew. The reconciliation invariant is checked before the
-//! commit: a difference leaves nothing behind.
+//! left alone; with `replace`, a draft is discarded and made anew. The reconciliation invariant is checked for the customer
+//! before the commit: a difference leaves nothing behind. The whole month is checked once, at the end of its bill run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     domain::{
         billing_period::BillingPeriod,
         ids::{CustomerId, InvoiceId, ResellerId},
-        invoice::{CostGroup, price_invoice},
+        invoice::{CostGroup, PricedInvoice, price_invoice},
         invoice_event::{Cause, EventName},
         invoice_status::InvoiceStatus,
         money::Currency,
@@ -31,11 +31,11 @@ use crate::{
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
         charge_sums::{self, ChargeSource, ProviderPeriod},
-        directory,
+        directory::{self, Parties},
         drafts::{self, NewDraft},
         invoice_status,
         invoices::{self, InvoiceKey, InvoiceState},
-        reconciliation::{self, ReconcileError},
+        reconciliation::{self, CustomerDifference, ReconcileError},
     },
 };
 
@@ -88,6 +88,8 @@ enum Refused {
     OtherCurrency(CustomerId, Currency, Currency),
     #[error("the lines do not add up to the charges in {currency}: {lines} against {charges}")]
     Difference { currency: Currency, lines: BigDecimal, charges: BigDecimal },
+    #[error("{0}; void or discard the invoice that bills them already")]
+    Customer(Box<CustomerDifference>),
     #[error(transparent)]
     MissingExchangeRate(#[from] MissingExchangeRate),
 }
@@ -146,20 +148,26 @@ impl GenerateInvoice {
 /// Called before any invoice is locked, as those who change the inputs lock the drafts last: the other way round the two
 /// could wait for each other.
 pub(super) async fn hold_inputs(connection: &mut PgConnection, key: &InvoiceKey) -> Result<(), JobError> {
-    directory::hold_terms(connection, key.reseller_id).await?;
-    Ok(charge_sums::hold_charges(connection, period(key)).await?)
+    hold(connection, period(key)).await
 }
 
-/// Writes a draft for a key and checks that every cent of its charge files is accounted for. The inputs are held.
-pub(super) async fn generate(
-    effects: &mut Effects,
-    context: &Context,
-    key: &InvoiceKey,
-    replaces: Option<InvoiceId>,
-    cause: &Cause,
-) -> Result<InvoiceState, JobError> {
+/// Keeps what a month's drafts are made of from changing, as [`hold_inputs`] does for one.
+pub(super) async fn hold(connection: &mut PgConnection, period: ProviderPeriod<'_>) -> Result<(), JobError> {
+    directory::hold_terms(connection, period.reseller_id).await?;
+    Ok(charge_sums::hold_charges(connection, period).await?)
+}
+
+/// What a customer's charges come to, before anything is written.
+pub(super) struct Computed {
+    pub parties: Parties,
+    pub terms: PriceTerms,
+    pub sources: Vec<ChargeSource>,
+    pub priced: PricedInvoice,
+}
+
+/// Prices a customer's charges and writes nothing: what a generation stores, and what a dry run foresees.
+pub(super) async fn compute(connection: &mut PgConnection, key: &InvoiceKey) -> Result<Computed, JobError> {
     let profile = providers::find(&key.provider).map_err(JobError::permanent)?;
-    let connection = effects.connection();
     let parties = directory::parties(connection, key.reseller_id, key.customer_id)
         .await?
         .ok_or(Refused::UnknownCustomer(key.customer_id, key.reseller_id))?;
@@ -168,7 +176,19 @@ pub(super) async fn generate(
     check_sums(&groups, &sources)?;
     let taxes = price_terms::load_taxes(connection, key).await?;
     let priced = price_invoice(groups, &terms, &taxes, profile.lines_by).map_err(Refused::from)?;
+    Ok(Computed { parties, terms, sources, priced })
+}
 
+/// Writes a draft for a key and checks that it accounts for every cent of the customer's charges. The inputs are held.
+pub(super) async fn generate(
+    effects: &mut Effects,
+    context: &Context,
+    key: &InvoiceKey,
+    replaces: Option<InvoiceId>,
+    cause: &Cause,
+) -> Result<InvoiceState, JobError> {
+    let connection = effects.connection();
+    let Computed { parties, terms, sources, priced } = compute(connection, key).await?;
     let now = context.clock.now();
     let draft = NewDraft {
         id: InvoiceId::new(),
@@ -181,10 +201,11 @@ pub(super) async fn generate(
         created_at: now,
     };
     drafts::insert_draft(connection, &draft).await?;
+    check_customer(connection, key).await?;
     let state = invoices::lock(connection, key.reseller_id, draft.id).await?.ok_or(sqlx::Error::RowNotFound)?;
     let change = (None, InvoiceStatus::Draft);
+    // Last: from here to the commit every other invoice of the reseller waits for the chain.
     invoice_status::append_event(connection, &state, EventName::Generated, change, cause, now).await?;
-    reconcile(connection, key).await?;
     Ok(state)
 }
 
@@ -229,6 +250,15 @@ fn check_sums(groups: &[CostGroup], sources: &[ChargeSource]) -> Result<(), Refu
     }
     match sums.into_iter().find(|(_, (lines, charges))| lines != charges) {
         Some((currency, (lines, charges))) => Err(Refused::Difference { currency, lines, charges }),
+        None => Ok(()),
+    }
+}
+
+/// Checks money rule 7 for the customer alone: what its live invoices bill is what its accounts were charged.
+async fn check_customer(connection: &mut PgConnection, key: &InvoiceKey) -> Result<(), JobError> {
+    let differences = reconciliation::customer_differences(connection, period(key), &[key.customer_id], false).await?;
+    match differences.into_iter().next() {
+        Some(difference) => Err(Refused::Customer(Box::new(difference)).into()),
         None => Ok(()),
     }
 }

@@ -4,8 +4,9 @@
 //! |---|---|---|
 //! | `import_charges` | reads a charge file into Postgres | reseller and sha256 |
 //! | `start_bill_run` | fans a month out into one generation per customer and currency | reseller, provider, period, run id |
-//! | `finish_bill_run` | says how a bill run ended, once no generation is left | the run |
+//! | `finish_bill_run` | proves a month complete, or names what is missing, once no generation is left | the run |
 //! | `generate_invoice` | prices a customer's charges into a draft, and opens it if asked | the invoice's unique key |
+//! | `open_invoices` | opens all drafts of a month that nothing stands against | what is open is no draft |
 //! | `change_invoice_status` | moves an invoice forward | invoice, target, version |
 //! | `discard_invoice` | throws a draft away | invoice |
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
@@ -16,6 +17,8 @@
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
 //! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |
 
+mod bill_run_plan;
+mod bill_run_proof;
 mod change_invoice_status;
 mod check_history;
 mod clear_dead_letters;
@@ -24,6 +27,7 @@ mod discard_invoice;
 mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
+mod open_invoices;
 mod price_terms;
 mod prune_jobs;
 mod reconcile_charges;
@@ -32,6 +36,7 @@ mod send_notification;
 mod start_bill_run;
 mod verification;
 
+pub use bill_run_plan::{Action, BillRunPlan, PlannedInvoice, ProvisionalMonth};
 pub use change_invoice_status::ChangeInvoiceStatus;
 pub use check_history::CheckHistory;
 pub use clear_dead_letters::{ClearDeadLetters, Decision};
@@ -40,6 +45,7 @@ pub use discard_invoice::DiscardInvoice;
 pub use finish_bill_run::FinishBillRun;
 pub use generate_invoice::{GenerateInvoice, InitialStatus};
 pub use import_charges::{ImportCharges, charge_file_location};
+pub use open_invoices::OpenInvoices;
 pub use prune_jobs::PruneJobs;
 pub use reconcile_charges::ReconcileCharges;
 pub use render_document::RenderDocument;
@@ -56,6 +62,7 @@ pub fn registry() -> Registry<Context> {
         .with::<StartBillRun>()
         .with::<FinishBillRun>()
         .with::<GenerateInvoice>()
+        .with::<OpenInvoices>()
         .with::<ChangeInvoiceStatus>()
         .with::<DiscardInvoice>()
         .with::<CorrectInvoice>()
@@ -91,6 +98,7 @@ mod tests {
         assert!(patience::<StartBillRun>() > half_an_hour);
         assert!(patience::<FinishBillRun>() > half_an_hour);
         assert!(patience::<GenerateInvoice>() > half_an_hour);
+        assert!(patience::<OpenInvoices>() > half_an_hour);
         assert!(patience::<ChangeInvoiceStatus>() > half_an_hour);
         assert!(patience::<DiscardInvoice>() > half_an_hour);
         assert!(patience::<CorrectInvoice>() > half_an_hour);

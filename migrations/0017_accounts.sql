@@ -116,7 +116,7 @@ CREATE TRIGGER sum_by_day_when_reassigned AFTER UPDATE ON provider_accounts REFE
 CREATE VIEW held_charge_totals AS
 SELECT total.reseller_id, scope.provider, scope.billing_period_start, total.charge_scope_id, total.billing_currency,
     total.sub_account_id, total.charge_category, NULL::date AS day, account.customer_id, total.charge_count,
-    total.billed_cost
+    total.billed_cost, scope.billing_account_id, scope.charge_file_id
 FROM charge_totals total
 JOIN charge_scopes scope ON scope.reseller_id = total.reseller_id AND scope.id = total.charge_scope_id
 LEFT JOIN provider_accounts account ON account.reseller_id = total.reseller_id AND account.provider = scope.provider
@@ -127,7 +127,8 @@ WHERE scope.superseded_by IS NULL AND NOT EXISTS (SELECT FROM charge_day_totals 
         AND by_day.charge_category = total.charge_category)
 UNION ALL
 SELECT total.reseller_id, scope.provider, scope.billing_period_start, total.charge_scope_id, total.billing_currency,
-    total.sub_account_id, total.charge_category, total.day, account.customer_id, total.charge_count, total.billed_cost
+    total.sub_account_id, total.charge_category, total.day, account.customer_id, total.charge_count, total.billed_cost,
+    scope.billing_account_id, scope.charge_file_id
 FROM charge_day_totals total
 JOIN charge_scopes scope ON scope.reseller_id = total.reseller_id AND scope.id = total.charge_scope_id
 LEFT JOIN provider_accounts account ON account.reseller_id = total.reseller_id AND account.provider = scope.provider

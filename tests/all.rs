@@ -4,10 +4,12 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
 
-mod azure_files;
 mod accounts;
 mod accounts_command;
+mod azure_files;
 mod bill_run_under_fire;
+mod bill_runs;
+mod bill_runs_late_files;
 mod billing;
 mod charge_files;
 mod charge_files_page;
@@ -32,6 +34,7 @@ mod nce_files;
 mod notifications;
 mod numbering_properties;
 mod opening;
+mod opening_in_blocks;
 mod operator_commands;
 mod oracle_files;
 mod parallel_properties;
@@ -61,8 +64,9 @@ mod schedules;
 mod schedules_command;
 mod schemas;
 mod sql_door;
-mod stored_charges;
 mod stale_drafts;
+mod statements;
+mod stored_charges;
 mod support;
 mod taxes_and_views;
 mod upkeep;

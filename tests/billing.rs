@@ -156,6 +156,24 @@ async fn a_cost_is_converted_at_a_frozen_rate_or_not_billed_at_all() -> Result<(
 }
 
 #[tokio::test]
+async fn charges_that_a_live_invoice_bills_are_not_billed_a_second_time_in_another_currency() -> Result<()> {
+    let desk = Desk::with_drafts(2).await?;
+    desk.execute("UPDATE customers SET currency = 'JPY'").await?;
+    desk.execute(
+        "INSERT INTO exchange_rates (reseller_id, from_currency, to_currency, rated_on, rate, source)
+         SELECT id, 'EUR', 'JPY', '2026-08-31', 171.25, 'ECB' FROM resellers",
+    )
+    .await?;
+    let in_yen = GenerateInvoice { currency: "JPY".parse()?, ..desk.business.generate(0) };
+    let refused = desk.office.refused(&in_yen).await?;
+    assert!(refused.contains("billing account `payer` charged 10 EUR, invoiced are 20"), "{refused}");
+    assert!(refused.ends_with("void or discard the invoice that bills them already"), "{refused}");
+    desk.office.done(&desk.to(desk.id(0).await?, InvoiceStatus::Discarded)).await?;
+    desk.office.done(&in_yen).await?;
+    desk.close().await
+}
+
+#[tokio::test]
 async fn the_markup_that_names_most_applies() -> Result<()> {
     let desk = Desk::open(2).await?;
     desk.execute("INSERT INTO markups (reseller_id, provider, rate) SELECT id, 'aws', 0.5 FROM resellers").await?;

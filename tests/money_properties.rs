@@ -1,6 +1,5 @@
 //! Money against a model of whole numbers: nothing of the code under test computes what it should come to.
 
-
 use bigdecimal::{BigDecimal, Zero};
 use billrunner::domain::{
     charge::ChargeCategory,

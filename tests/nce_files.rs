@@ -1,7 +1,5 @@
 //! Partner Center's reconciliation files: seats cost what Microsoft's rounding makes them cost, line by line.
 
-
-
 use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
 use billrunner::{

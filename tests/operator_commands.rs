@@ -230,7 +230,8 @@ async fn a_bill_runs_batch_says_how_far_it_is_and_is_resumed() -> Result<()> {
 
     run(&site, &["batches", "cancel", &batch, "--by", "ana", "--reason", "wrong prices"]).await?;
     let (_, attempts) = wait_for(site.pool(), batch.parse()?).await?;
-    assert_eq!(attempts[0].message.as_deref(), Some("bill run run of 2026-08: 3 discarded"));
+    let said = attempts[0].message.as_deref().unwrap_or_default();
+    assert!(said.starts_with("bill run run of 2026-08: 3 discarded; needs_attention, 3 findings: "), "{said}");
     let listed =
         json(&site, &["jobs", "list", "--batch", &batch, "--queue", "billing", "--state", "discarded"]).await?;
     assert_eq!(listed.as_array().map(Vec::len), Some(3));
@@ -240,7 +241,7 @@ async fn a_bill_runs_batch_says_how_far_it_is_and_is_resumed() -> Result<()> {
     run(&site, &["batches", "retry", &batch, "--with-discarded", "--by", "ana", "--wait"]).await?;
     settled(site.pool()).await?;
     let (_, attempts) = wait_for(site.pool(), batch.parse()?).await?;
-    assert_eq!(attempts[1].message.as_deref(), Some("bill run run of 2026-08: 3 done"));
+    assert_eq!(attempts[1].message.as_deref(), Some("bill run run of 2026-08: 3 done; complete"));
     assert_eq!(count(&site, "SELECT count(*) FROM invoices").await?, 3);
     worker.terminate().await?;
     Ok(())

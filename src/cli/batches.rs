@@ -117,7 +117,7 @@ async fn list(connection: &mut PgConnection, limit: i64, output: Output) -> anyh
 }
 
 /// Cancels job by job in short transactions, so that a batch of any size holds up nobody.
-async fn cancel_all(connection: &mut PgConnection, id: JobId, operator: Operator<'_>) -> anyhow::Result<usize> {
+pub async fn cancel_all(connection: &mut PgConnection, id: JobId, operator: Operator<'_>) -> anyhow::Result<usize> {
     let mut cancelled = 0;
     loop {
         let some = jobs::cancellable_of_batch(&mut *connection, id, CANCELLED_AT_ONCE).await?;

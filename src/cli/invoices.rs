@@ -1,12 +1,20 @@
 //! `billrunner invoices`: what was billed.
 
 use chrono::NaiveDate;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use sqlx::PgPool;
 
-use super::{Failure, Output, explanation::explain, export_focus, setup};
+use super::{Failure, Output, enqueue::hand_in, explanation::explain, export_focus, setup};
 use crate::{
     config::Config,
-    domain::{billing_period::BillingPeriod, ids::ResellerId, invoice::Invoice, invoice_status::InvoiceStatus},
+    domain::{
+        billing_period::BillingPeriod,
+        ids::{JobId, ResellerId},
+        invoice::Invoice,
+        invoice_status::InvoiceStatus,
+    },
+    jobs::{OpenInvoices, registry},
+    queue::{JobOptions, RequestId},
     store::{
         invoice_list::{self, InvoiceFilter, InvoiceSummary},
         invoice_status::{self, EventRow},
@@ -51,12 +59,58 @@ pub enum Command {
         #[arg(long)]
         reseller: Option<ResellerId>,
     },
+    /// Open all drafts of a provider's month that nothing stands against.
+    Open(OpenMonth),
+}
+
+/// Names the month whose drafts are opened.
+#[derive(Args)]
+pub struct OpenMonth {
+    /// Of this reseller.
+    #[arg(long)]
+    reseller: ResellerId,
+    /// Of this provider.
+    #[arg(long)]
+    provider: String,
+    /// Of this month, such as 2026-08.
+    #[arg(long)]
+    period: BillingPeriod,
+    /// Whether the customers are told; by default they are, unless a total is zero.
+    #[arg(long)]
+    notify: Option<bool>,
+    /// Also stale drafts, and those of a month that is not final.
+    #[arg(long)]
+    force: bool,
+    /// Who asks; by default the user of the operating system.
+    #[arg(long, env = "USER", default_value = "cli", hide_env_values = true)]
+    by: String,
+    /// Wait until it is done; exit code 4 when it was refused.
+    #[arg(long)]
+    wait: bool,
+}
+
+async fn open_month(month: OpenMonth, pool: &PgPool, output: Output) -> anyhow::Result<()> {
+    let job = OpenInvoices {
+        reseller_id: month.reseller,
+        provider: month.provider,
+        billing_period: month.period,
+        notify: month.notify,
+        force: month.force,
+    };
+    let request = RequestId::new("cli/invoices", JobId::new());
+    let new = registry().prepare(&job, request, &month.by, JobOptions::default())?;
+    hand_in(pool, &new, month.wait, output).await
 }
 
 pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
     let pool = setup::connect(config).await?;
     let mut connection = pool.acquire().await?;
     match command {
+        Command::Open(month) => {
+            drop(connection);
+            open_month(month, &pool, output).await
+        }
+
         Command::List { reseller, customer, provider, from, to, status, limit } => {
             let filter = InvoiceFilter {
                 reseller_id: reseller,

@@ -10,6 +10,8 @@ mod batches;
 mod bench;
 mod bench_http;
 mod bench_import;
+mod bench_invoices;
+mod bill_runs;
 mod config;
 mod dead;
 mod demo;
@@ -83,7 +85,7 @@ enum Command {
     /// List accounts with charges that nobody is billed for, and answer for them.
     #[command(subcommand)]
     Accounts(accounts::Command),
-    /// List and show invoices.
+    /// List and show invoices, and open a month's drafts.
     #[command(subcommand)]
     Invoices(invoices::Command),
     /// Check events, numbers, sums, statuses and documents; say what is wrong, where, and what to do.
@@ -102,6 +104,9 @@ enum Command {
     ApiKeys(api_keys::Command),
     /// Describe the HTTP door, as an `OpenAPI` document.
     Openapi,
+    /// List, show, start and cancel bill runs, or see beforehand what one would do.
+    #[command(subcommand)]
+    BillRuns(bill_runs::Command),
     /// List, show, cancel and resume batches, such as bill runs.
     #[command(subcommand)]
     Batches(batches::Command),
@@ -137,11 +142,19 @@ pub fn run() -> ExitCode {
 }
 
 fn start(mut cli: Cli, config: &Config) -> anyhow::Result<()> {
+    if let Command::Bench(bench::Command::Invoices(arguments)) = &cli.command {
+        telemetry::start_counting(arguments.statements.clone());
+        return run_async(cli, config);
+    }
     let log_file = match &mut cli.command {
         Command::Demo(arguments) => Some(File::create(arguments.prepare_folder(config)?.join("log.txt"))?),
         _ => None,
     };
     telemetry::start(&config.log_filter, config.log_format, log_file)?;
+    run_async(cli, config)
+}
+
+fn run_async(cli: Cli, config: &Config) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let output = Output::new(cli.json);
     let outcome = runtime.block_on(execute(cli.command, config, output));
@@ -172,6 +185,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::ApiClients(command) => api_clients::run(command, config, output).await,
         Command::ApiKeys(command) => api_keys::run(command, config, output).await,
         Command::Openapi => Output::new(true).value(&openapi_document(), |_| String::new()),
+        Command::BillRuns(command) => bill_runs::run(command, config, output).await,
         Command::Batches(command) => batches::run(command, config, output).await,
         Command::Dead(command) => dead::run(command, config, output).await,
         Command::Queues(command) => queues::run(command, config, output).await,

@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_own_template_hash() {
-        let hashes: std::collections::BTreeSet<_> = 
+        let hashes: std::collections::BTreeSet<_> =
             DocumentKind::ALL.into_iter().map(|kind| template_hash(kind, None)).collect();
         assert_eq!(hashes.len(), DocumentKind::ALL.len());
     }

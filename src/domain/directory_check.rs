@@ -152,16 +152,23 @@ impl Directory {
             self.markups.iter().filter_map(|markup| Some((markup.provider.as_deref()?, "a markup".to_owned())));
         let rules =
             self.price_rules.iter().filter_map(|rule| Some((rule.provider.as_deref()?, "a price rule".to_owned())));
-        let charges = self.custom_charges.iter().filter_map(|charge| {
-            Some((charge.provider.as_deref()?, "a custom charge".to_owned()))
-        });
+        let charges = self
+            .custom_charges
+            .iter()
+            .filter_map(|charge| Some((charge.provider.as_deref()?, "a custom charge".to_owned())));
         let waivers = self.unassigned_waivers.iter().map(|waiver| {
             (
                 waiver.provider.as_str(),
                 format!("the waiver of account `{}` in {}", waiver.account_id, waiver.billing_period),
             )
         });
-        match accounts.chain(markups).chain(rules).chain(charges).chain(waivers).find(|(provider, _)| !known.contains(provider)) {
+        match accounts
+            .chain(markups)
+            .chain(rules)
+            .chain(charges)
+            .chain(waivers)
+            .find(|(provider, _)| !known.contains(provider))
+        {
             Some((provider, place)) => {
                 Err(DirectoryProblem::UnknownProvider { place, provider: provider.to_owned(), known: known.join(", ") })
             }

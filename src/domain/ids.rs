@@ -81,6 +81,10 @@ id!(
     JobId
 );
 id!(
+    /// Names a bill run of a provider's month.
+    BillRunId
+);
+id!(
     /// Names one start of one worker process.
     WorkerId
 );

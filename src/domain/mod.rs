@@ -4,14 +4,15 @@
 //! documents and mails must all obey is written here once, named after the field's standard (FOCUS, ISO 4217, EN 16931).
 
 pub mod api_key;
+pub mod bill_run;
 pub mod billing_period;
 pub mod charge;
 pub mod charge_file;
 pub mod currency_view;
 pub mod custom_charges;
+pub mod custom_field;
 pub mod customer_side;
 pub mod dated_terms;
-pub mod custom_field;
 pub mod directory;
 pub mod directory_check;
 pub mod document;

@@ -235,6 +235,21 @@ impl Effects {
         Ok(batch_id)
     }
 
+    /// Accepts any number of follow-up jobs of one kind, each under its key as [`Effects::enqueue`] does.
+    ///
+    /// # Errors
+    /// As [`Effects::enqueue`].
+    pub async fn enqueue_all<J: Job>(&mut self, jobs: impl IntoIterator<Item = (J, String)>) -> Result<(), JobError> {
+        let mut jobs = jobs.into_iter().peekable();
+        while jobs.peek().is_some() {
+            let some = jobs.by_ref().take(FOLLOW_UPS);
+            let some = some.map(|(job, key)| self.follow_up(&job, key, JobOptions::default()));
+            let some = some.collect::<Result<Vec<_>, _>>()?;
+            self.accept(&some).await?;
+        }
+        Ok(())
+    }
+
     fn follow_up<J: Job>(&self, job: &J, key: impl std::fmt::Display, options: JobOptions) -> Result<NewJob, JobError> {
         let request = RequestId::new(format!("billrunner/{}", J::KIND), key);
         let traceparent = self.attempt.traceparent.clone();
@@ -251,6 +266,27 @@ impl Effects {
             AcceptError::Database(error) => JobError::transient(error),
             conflict @ AcceptError::Conflict { .. } => JobError::permanent(conflict),
         })
+    }
+
+    /// Commits what was done so far, with how far that is, and sends its follow-up jobs on their way; the job goes on. For
+    /// work in blocks, each of which is whole by itself: whoever runs the job again must find what is done.
+    ///
+    /// # Errors
+    /// [`JobError::Cancelled`] when somebody asked for the job's end, [`JobError::Superseded`] when the attempt was taken
+    /// away meanwhile: nothing of the block is kept then.
+    pub async fn keep(mut self, progress: &Progress) -> Result<(), JobError> {
+        let attempt = (self.attempt.job_id, self.attempt.number);
+        let Surroundings { worker_id, wake, .. } = &self.attempt.surroundings;
+        match jobs::record_progress(&mut self.transaction, *worker_id, attempt, progress).await? {
+            Standing::GoesOn => {}
+            Standing::IsCancelled => return Err(JobError::Cancelled),
+            Standing::Superseded => return Err(JobError::Superseded),
+        }
+        self.transaction.commit().await?;
+        if self.has_follow_ups {
+            wake.now();
+        }
+        Ok(())
     }
 
     /// Records the outcome, commits all of it, and sends the follow-up jobs on their way.

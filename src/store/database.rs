@@ -96,6 +96,14 @@ pub async fn migrate(url: &SecretString) -> Result<PgConnection, MigrateError> {
     Ok(connection)
 }
 
+/// Has the caller's open transaction see one state of the database and write nothing, whatever is asked of it.
+///
+/// # Errors
+/// When the database fails, or the transaction has asked something already.
+pub async fn only_read(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(connection).await.map(drop)
+}
+
 /// Tells whether the database holds a reseller or a job, before anything is migrated. Needs the owner's login.
 ///
 /// # Errors

@@ -359,6 +359,15 @@ pub struct Recipient {
     pub suppressed_because: Option<String>,
 }
 
+impl Recipient {
+    /// Says why a contact is not written to: it is disabled, or on the suppression list for a reason.
+    pub(super) fn new(contact: Contact, listed_because: Option<String>) -> Self {
+        let listed = listed_because.map(|reason| format!("on the suppression list: {reason}"));
+        let disabled = (!contact.enabled).then(|| "the contact is disabled".to_owned());
+        Self { contact, suppressed_because: disabled.or(listed) }
+    }
+}
+
 /// Returns a customer's contacts with what keeps them from being told.
 ///
 /// # Errors
@@ -382,10 +391,8 @@ pub async fn recipients(
     Ok(rows
         .into_iter()
         .map(|row| {
-            let listed = row.reason.map(|reason| format!("on the suppression list: {reason}"));
-            let disabled = (!row.enabled).then(|| "the contact is disabled".to_owned());
             let contact = Contact { email: row.email, name: row.name, enabled: row.enabled };
-            Recipient { contact, suppressed_because: disabled.or(listed) }
+            Recipient::new(contact, row.reason)
         })
         .collect())
 }

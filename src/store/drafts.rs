@@ -159,23 +159,23 @@ async fn insert_sources(
     invoice_id: InvoiceId,
     sources: &[ChargeSource],
 ) -> sqlx::Result<()> {
-    for source in sources {
-        sqlx::query!(
-            "INSERT INTO invoice_sources (reseller_id, invoice_id, charge_scope_id, cost_currency, cost_exact, excluded_tax,
-                 charge_count)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            reseller_id.0,
-            invoice_id.0,
-            source.charge_scope_id.0,
-            source.cost_currency.code(),
-            source.cost_exact,
-            source.excluded_tax,
-            source.charge_count,
-        )
-        .execute(&mut *connection)
-        .await?;
-    }
-    Ok(())
+    let amount = |column: fn(&ChargeSource) -> &BigDecimal| sources.iter().map(column).cloned().collect::<Vec<_>>();
+    sqlx::query!(
+        "INSERT INTO invoice_sources (reseller_id, invoice_id, charge_scope_id, cost_currency, cost_exact, excluded_tax,
+             charge_count)
+         SELECT $1, $2, source.*
+         FROM unnest($3::uuid[], $4::text[], $5::numeric[], $6::numeric[], $7::bigint[]) AS source",
+        reseller_id.0,
+        invoice_id.0,
+        &sources.iter().map(|source| source.charge_scope_id.0).collect::<Vec<_>>(),
+        &sources.iter().map(|source| source.cost_currency.to_string()).collect::<Vec<_>>(),
+        &amount(|source| &source.cost_exact),
+        &amount(|source| &source.excluded_tax),
+        &sources.iter().map(|source| source.charge_count).collect::<Vec<_>>(),
+    )
+    .execute(connection)
+    .await
+    .map(drop)
 }
 
 async fn insert_exchange_rates(

@@ -116,13 +116,13 @@ pub async fn append_event(
 }
 
 /// Where a reseller's chain ends.
-struct ChainEnd {
-    next_sequence: i64,
-    last_hash: Vec<u8>,
+pub(super) struct ChainEnd {
+    pub next_sequence: i64,
+    pub last_hash: Vec<u8>,
 }
 
 /// Locks a reseller's chain until the transaction ends and returns where it ends.
-async fn lock_chain(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
+pub(super) async fn lock_chain(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
     sqlx::query!(
         "INSERT INTO event_chains (reseller_id, next_sequence, last_hash) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
         reseller_id.0,

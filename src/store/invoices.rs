@@ -8,7 +8,7 @@ use bigdecimal::{BigDecimal, Zero};
 use chrono::NaiveDate;
 use sqlx::{PgConnection, types::Json};
 
-use super::Corrupt;
+use super::{Corrupt, charge_sums::ProviderPeriod};
 use crate::domain::{
     billing_period::BillingPeriod,
     ids::{CustomerId, InvoiceId, ResellerId},
@@ -174,6 +174,51 @@ pub async fn lock_live(connection: &mut PgConnection, key: &InvoiceKey) -> sqlx:
     .fetch_optional(connection)
     .await?;
     row.map(|row| row.into_state(key.reseller_id)).transpose()
+}
+
+/// Locks up to `limit` drafts of a provider's month that come after one, in the order in which they were generated.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_drafts(
+    connection: &mut PgConnection,
+    period: ProviderPeriod<'_>,
+    after: Option<InvoiceId>,
+    limit: i64,
+) -> sqlx::Result<Vec<InvoiceState>> {
+    let rows = sqlx::query_as!(
+        StateRow,
+        r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
+                  billing_period_end, currency, kind, status, version, document_id, total, stale, language
+           FROM invoices
+           WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND status = 'draft'
+             AND id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')
+           ORDER BY id LIMIT $5 FOR NO KEY UPDATE"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start,
+        after.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| row.into_state(period.reseller_id)).collect()
+}
+
+/// Counts the drafts of a provider's month.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_drafts(connection: &mut PgConnection, period: ProviderPeriod<'_>) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM invoices
+           WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND status = 'draft'"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start,
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Reads an invoice whole; `None` when it does not exist.

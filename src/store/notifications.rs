@@ -30,28 +30,37 @@ pub struct NewNotification {
     pub message_id: String,
 }
 
-/// Records a notification; the same (invoice, event, recipient, intent) again changes nothing.
+/// Records notifications; the same (invoice, event, recipient, intent) again changes nothing.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record(connection: &mut PgConnection, notification: &NewNotification) -> sqlx::Result<()> {
-    let state = if notification.suppressed_because.is_some() { "suppressed" } else { "queued" };
+pub async fn record_all(connection: &mut PgConnection, notifications: &[NewNotification]) -> sqlx::Result<()> {
+    if notifications.is_empty() {
+        return Ok(());
+    }
+    let text = |column: fn(&NewNotification) -> &String| notifications.iter().map(column).cloned().collect::<Vec<_>>();
+    let reasons: Vec<Option<String>> = notifications.iter().map(|one| one.suppressed_because.clone()).collect();
     sqlx::query!(
         "INSERT INTO notifications (reseller_id, id, invoice_id, event_sequence, recipient, recipient_name, intent, language,
              state, reason, message_id, finished_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $9 = 'suppressed' THEN now() END)
+         SELECT reseller_id, id, invoice_id, event_sequence, recipient, recipient_name, intent, language,
+             CASE WHEN reason IS NULL THEN 'queued' ELSE 'suppressed' END, reason, message_id,
+             CASE WHEN reason IS NOT NULL THEN now() END
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+                     $9::text[], $10::text[])
+           AS new (reseller_id, id, invoice_id, event_sequence, recipient, recipient_name, intent, language, reason,
+                   message_id)
          ON CONFLICT (reseller_id, invoice_id, event_sequence, recipient, intent) DO NOTHING",
-        notification.reseller_id.0,
-        notification.id.0,
-        notification.invoice_id.0,
-        notification.event_sequence,
-        notification.recipient,
-        notification.recipient_name,
-        notification.intent,
-        notification.language,
-        state,
-        notification.suppressed_because,
-        notification.message_id,
+        &notifications.iter().map(|one| one.reseller_id.0).collect::<Vec<_>>(),
+        &notifications.iter().map(|one| one.id.0).collect::<Vec<_>>(),
+        &notifications.iter().map(|one| one.invoice_id.0).collect::<Vec<_>>(),
+        &notifications.iter().map(|one| one.event_sequence).collect::<Vec<_>>(),
+        &text(|one| &one.recipient),
+        &text(|one| &one.recipient_name),
+        &text(|one| &one.intent),
+        &text(|one| &one.language),
+        &reasons as &[Option<String>],
+        &text(|one| &one.message_id),
     )
     .execute(connection)
     .await

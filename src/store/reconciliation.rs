@@ -13,7 +13,10 @@ use bigdecimal::BigDecimal;
 use sqlx::PgConnection;
 
 use super::charge_sums::{ProviderPeriod, decode};
-use crate::domain::{ids::ChargeScopeId, money::Currency};
+use crate::domain::{
+    ids::{ChargeScopeId, CustomerId},
+    money::Currency,
+};
 
 /// A scope whose money does not add up, in one currency.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +52,32 @@ impl fmt::Display for Difference {
             "billing account `{billing_account_id}` is off by {} {currency}: invoiced {invoiced} + not invoiced yet \
              {not_invoiced} + unassigned {unassigned}, but the file says {file_total}",
             self.amount()
+        )
+    }
+}
+
+/// A customer whose live invoices bill something else than its charges, in one part of a file and one currency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomerDifference {
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The payer at the provider.
+    pub billing_account_id: String,
+    /// Currency of both amounts.
+    pub currency: Currency,
+    /// What its accounts were charged.
+    pub charged: BigDecimal,
+    /// On its live invoices, with excluded tax.
+    pub invoiced: BigDecimal,
+}
+
+impl fmt::Display for CustomerDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { customer_id, billing_account_id, currency, charged, invoiced } = self;
+        write!(
+            f,
+            "the invoices of customer {customer_id} do not add up to its charges: billing account `{billing_account_id}` \
+             charged {charged} {currency}, invoiced are {invoiced}"
         )
     }
 }
@@ -128,6 +157,62 @@ pub async fn reconcile(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> R
         })
         .collect::<sqlx::Result<Vec<_>>>()?;
     if differences.is_empty() { Ok(()) } else { Err(ReconcileError::Differences(differences)) }
+}
+
+/// Checks the invariant for some customers alone, in each active scope that a live invoice of theirs bills: whoever bills
+/// one customer reads that customer's rows only, however many others the month has. A stale draft counts as not made, unless
+/// it is to be opened.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn customer_differences(
+    conn: &mut PgConnection,
+    period: ProviderPeriod<'_>,
+    customer_ids: &[CustomerId],
+    counts_stale: bool,
+) -> sqlx::Result<Vec<CustomerDifference>> {
+    let rows = sqlx::query!(
+        r#"WITH invoiced AS (
+             SELECT source.charge_scope_id, source.cost_currency AS currency, invoice.customer_id, scope.billing_account_id,
+                 SUM(source.cost_exact + source.excluded_tax) AS amount
+             FROM invoices invoice
+             JOIN invoice_sources source ON source.reseller_id = invoice.reseller_id AND source.invoice_id = invoice.id
+             JOIN charge_scopes scope ON scope.reseller_id = source.reseller_id AND scope.id = source.charge_scope_id
+             WHERE invoice.reseller_id = $1 AND invoice.provider = $2 AND invoice.billing_period_start = $3
+                 AND invoice.customer_id = ANY ($4) AND invoice.status NOT IN ('void', 'discarded')
+                 AND ($5 OR NOT (invoice.status = 'draft' AND invoice.stale))
+                 AND scope.superseded_by IS NULL
+             GROUP BY 1, 2, 3, 4
+         ), charged AS (
+             SELECT charge_scope_id, billing_currency AS currency, customer_id, SUM(billed_cost) AS amount
+             FROM held_charge_totals
+             WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND customer_id = ANY ($4)
+             GROUP BY 1, 2, 3
+         )
+         SELECT invoiced.customer_id AS "customer_id: CustomerId", invoiced.billing_account_id, invoiced.currency,
+             coalesce(charged.amount, 0) AS "charged!", invoiced.amount AS "invoiced!"
+         FROM invoiced LEFT JOIN charged USING (charge_scope_id, currency, customer_id)
+         WHERE invoiced.amount <> coalesce(charged.amount, 0)
+         ORDER BY invoiced.customer_id, invoiced.billing_account_id, invoiced.currency"#,
+        period.reseller_id.0,
+        period.provider,
+        period.billing_period_start,
+        &customer_ids.iter().map(|id| id.0).collect::<Vec<_>>(),
+        counts_stale,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(CustomerDifference {
+                customer_id: row.customer_id,
+                billing_account_id: row.billing_account_id,
+                currency: row.currency.parse().map_err(decode)?,
+                charged: row.charged,
+                invoiced: row.invoiced,
+            })
+        })
+        .collect()
 }
 
 fn lines(differences: &[Difference]) -> String {

@@ -81,6 +81,7 @@ impl Business {
             notify,
             provisional: false,
             replace: false,
+            dry_run: false,
         }
     }
 }

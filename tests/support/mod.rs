@@ -14,6 +14,7 @@ pub mod flow;
 pub mod holders;
 pub mod http;
 pub mod import;
+pub mod month;
 pub mod nodes;
 pub mod payloads;
 pub mod postgres;

@@ -2,10 +2,14 @@
 //!
 //! Logged are ids, statuses, times and errors; never amounts, addresses or secrets.
 
+mod statements;
+
 use std::{fs::File, io::IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{EnvFilter, Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+pub use self::statements::StatementCounter;
 use crate::config::LogFormat;
 
 /// Starts logging for this process: to standard error, or to a file where the terminal is taken.
@@ -34,4 +38,13 @@ pub fn start(
         registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).init();
     }
     Ok(())
+}
+
+/// Starts counting statements in place of logging; only errors are said, on standard error.
+pub fn start_counting(statements: StatementCounter) {
+    let seen = Targets::new()
+        .with_target("billrunner", LevelFilter::INFO)
+        .with_target(statements::STATEMENTS, LevelFilter::DEBUG);
+    let errors = fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::ERROR);
+    tracing_subscriber::registry().with(statements.with_filter(seen)).with(errors).init();
 }

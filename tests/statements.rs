@@ -1,0 +1,128 @@
+//! How many statements billing takes: as many for a long invoice as for a short one, as many for many drafts as for few.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use billrunner::{
+    clock::Clock,
+    domain::ids::CustomerId,
+    jobs::{InitialStatus, OpenInvoices},
+    queue::Job,
+    telemetry::StatementCounter,
+};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::support::{
+    TestDatabase,
+    business::{Business, PERIOD, PROVIDER},
+    desk::Desk,
+    import::import,
+};
+
+/// More than any generation takes, and less than one per line of a small invoice twice over.
+const MOST: u64 = 25;
+
+/// Writes a file in which the Nth account has charges for so many services as its number in the list.
+fn file_of_services(counts: &[usize]) -> Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    writeln!(
+        file,
+        "BilledCost,BillingCurrency,BillingAccountId,BillingPeriodStart,BillingPeriodEnd,ChargeCategory,ChargePeriodStart,\
+         ChargePeriodEnd,ServiceName,SubAccountId"
+    )?;
+    for (account, count) in counts.iter().enumerate() {
+        for service in 0..*count {
+            writeln!(
+                file,
+                "1,EUR,payer,2026-08-01,2026-09-01,Usage,2026-08-05T00:00:00Z,2026-08-06T00:00:00Z,Service {service},\
+                 account-{account}"
+            )?;
+        }
+    }
+    file.flush()?;
+    Ok(file)
+}
+
+impl Desk {
+    async fn counted<J: Job<Context = billrunner::context::Context>>(
+        &self,
+        counter: &StatementCounter,
+        job: &J,
+    ) -> Result<u64> {
+        counter.take(J::KIND);
+        self.office.done(job).await?;
+        Ok(counter.take(J::KIND))
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_of_a_thousand_lines_takes_as_many_statements_as_one_of_ten() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let business = Business::without_charges(&database.pool, 3).await?;
+    let file = file_of_services(&[10, 1000, 1])?;
+    import(&database.pool, business.reseller_id, PROVIDER, file.path()).await?;
+    let counter = StatementCounter::default();
+    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(counter.clone()));
+    let desk = Desk::of(database, business, Clock::System).await?;
+    // The first one also opens connections.
+    desk.office.done(&desk.business.generate(2)).await?;
+    let short = desk.counted(&counter, &desk.business.generate(0)).await?;
+    let long = desk.counted(&counter, &desk.business.generate(1)).await?;
+    let lines = (desk.live(0).await?.lines.len(), desk.live(1).await?.lines.len());
+    assert_eq!(lines, (10, 1000));
+    assert_eq!(short, long);
+    assert!((1..=MOST).contains(&short), "{short} statements");
+    desk.close().await
+}
+
+#[tokio::test]
+async fn an_invoice_takes_as_many_statements_in_a_month_of_many_customers() -> Result<()> {
+    let mut counts = Vec::new();
+    for customers in [2, 60] {
+        let database = TestDatabase::new().await?;
+        let business = Business::open(&database.pool, customers).await?;
+        let counter = StatementCounter::default();
+        let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(counter.clone()));
+        let desk = Desk::of(database, business, Clock::System).await?;
+        // The first one also opens connections.
+        desk.office.done(&desk.business.generate(0)).await?;
+        counts.push(desk.counted(&counter, &desk.business.generate(1)).await?);
+        desk.close().await?;
+    }
+    assert_eq!(counts[0], counts[1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn opening_a_hundred_drafts_takes_as_many_statements_as_opening_three() -> Result<()> {
+    let mut counts = Vec::new();
+    for customers in [3, 100] {
+        let database = TestDatabase::new().await?;
+        let business = Business::open(&database.pool, customers).await?;
+        let counter = StatementCounter::default();
+        let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(counter.clone()));
+        let desk = Desk::of(database, business, Clock::System).await?;
+        desk.pause("documents").await?;
+        let run = desk.business.bill_run(InitialStatus::Draft, None);
+        assert_eq!(desk.bill(&run).await?.state(), "complete");
+        let open = OpenInvoices {
+            reseller_id: desk.business.reseller_id,
+            provider: PROVIDER.to_owned(),
+            billing_period: PERIOD.parse()?,
+            notify: None,
+            force: false,
+        };
+        counts.push(desk.counted(&counter, &open).await?);
+        let last: CustomerId = *desk.business.customers.last().context("a customer")?;
+        let opened: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM invoices WHERE status = 'open' AND customer_id <= $1")
+                .bind(last)
+                .fetch_one(&desk.office.pool)
+                .await?;
+        assert_eq!(opened, i64::try_from(customers)?);
+        desk.close().await?;
+    }
+    assert!(counts[0] > 0);
+    assert_eq!(counts[0], counts[1]);
+    Ok(())
+}
