@@ -330,9 +330,9 @@ mod tests {
     ];
 
     fn charge(changes: &[(&str, &str)]) -> Charge {
-        let mut charges = charges_of(&PROFILE, &changed(&SAMPLES[0], changes));
-        assert_eq!(charges.len(), 1);
-        charges.remove(0)
+        let mut read = charges_of(&PROFILE, &changed(&SAMPLES[0], changes));
+        assert_eq!(read.len(), 1);
+        read.remove(0)
     }
 
     #[test]

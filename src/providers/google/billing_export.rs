@@ -1,8 +1,8 @@
-//! Google Cloud's billing export, standard and detailed usage cost, as CSV out of BigQuery.
+//! Google Cloud's billing export, standard and detailed usage cost, as CSV out of `BigQuery`.
 //!
 //! `invoice.month` is the billing period, whenever the usage was. A row without a project, such as support, tax and
 //! rounding, belongs to the billing account. Google bills cost plus credits, so each credit is a charge of its own.
-//! A nested column is named `project.id`, `project_id` or `project__id` by what took it out of BigQuery: capital letters
+//! A nested column is named `project.id`, `project_id` or `project__id` by what took it out of `BigQuery`: capital letters
 //! and separators are not looked at. Columns and cost types:
 //! cloud.google.com/billing/docs/how-to/export-data-bigquery-tables/standard-usage and detailed-usage.
 

@@ -1,6 +1,6 @@
 //! The credits that lie within a row of Google's billing export.
 //!
-//! They come as JSON in one column, as BigQuery's `TO_JSON_STRING(credits)` writes them, or spread over columns:
+//! They come as JSON in one column, as `BigQuery`'s `TO_JSON_STRING(credits)` writes them, or spread over columns:
 //! `credits.amount` beside `credits.name`, or numbered, `credits.0.amount` or `credits[0].amount`. An amount is read from
 //! the JSON text itself, as a number of 28 decimals would not survive a float. Columns:
 //! cloud.google.com/billing/docs/how-to/export-data-bigquery-tables/standard-usage.

@@ -105,8 +105,8 @@ fn to_text<'a>(record: &'a Record, header: &Header) -> Result<&'a str, Vec<Probl
         let bad = bad_fields(|field| std::str::from_utf8(field).is_err());
         return Err(bad.map(|at| problem(at, "not UTF-8; save the file as UTF-8")).collect());
     };
-    // Without a way out of the loop the compiler looks at many bytes at once; such a byte is all but never there.
-    if record.bytes().iter().fold(false, |found, byte| found | (*byte == 0)) {
+    // The least byte is found many bytes at a time; a search for the first NUL, which is all but never there, is not.
+    if record.bytes().iter().fold(u8::MAX, |least, byte| least.min(*byte)) == 0 {
         let bad = bad_fields(|field| field.contains(&0));
         return Err(bad.map(|at| problem(at, "holds a NUL character")).collect());
     }
