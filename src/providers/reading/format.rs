@@ -13,6 +13,9 @@ use crate::{
     providers::{Problem, RejectedFile, unread_headers},
 };
 
+/// A format is near to a header that has at least one in so many of its required columns.
+const MIN_SHARE_OF: usize = 4;
+
 /// A format of charge files.
 #[derive(Debug)]
 pub struct Format {
@@ -139,11 +142,16 @@ impl Fit {
         self.found == self.required
     }
 
+    /// Tells whether it is worth naming what is missing: one column of many says nothing, and a stranger is told of FOCUS.
+    fn is_near(self) -> bool {
+        self.near * MIN_SHARE_OF >= self.required
+    }
+
     /// Compares shares of the required columns; that of a format which requires more weighs more where both are whole.
     fn is_better_than(self, other: Self) -> bool {
         match (self.is_whole(), other.is_whole()) {
             (true, true) => self.required > other.required,
-            (false, false) => self.near * other.required > other.near * self.required,
+            (false, false) => self.is_near() && self.near * other.required > other.near * self.required,
             (whole, _) => whole,
         }
     }
@@ -197,6 +205,12 @@ mod tests {
     #[test]
     fn a_header_of_nothing_known_names_what_focus_requires() {
         let shown = recognise("when,what,how much").expect_err("refused");
+        assert_eq!(shown.matches("required FOCUS column is missing").count(), 9, "{shown}");
+    }
+
+    #[test]
+    fn a_column_that_many_files_have_makes_no_format_the_nearest() {
+        let shown = recognise("ProductName,when,what,how much").expect_err("refused");
         assert_eq!(shown.matches("required FOCUS column is missing").count(), 9, "{shown}");
     }
 
