@@ -25,7 +25,7 @@ use crate::{
         invoice_status::InvoiceStatus,
         money::Currency,
         notification::StatusPath,
-        pricing::MissingExchangeRate,
+        pricing::{MissingExchangeRate, PriceTerms},
     },
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},

@@ -11,7 +11,7 @@ use billrunner::{
     },
     jobs::{ChangeInvoiceStatus, OpenInvoices, RenderDocument, registry},
     queue::{JobOptions, RequestId},
-    store::{invoice_status::find_broken_link, jobs},
+    store::{event_chain::find_broken_link, jobs},
 };
 use sqlx::PgPool;
 
@@ -167,6 +167,7 @@ async fn a_worker_killed_when_a_block_has_its_numbers_and_is_not_committed_leave
         invoice_id: nth(BLOCK + 60)?,
         version: 2,
         kind: DocumentKind::Pdf,
+        currency: None,
     };
     let mut holder = site.pool().begin().await?;
     sqlx::query(
@@ -174,7 +175,7 @@ async fn a_worker_killed_when_a_block_has_its_numbers_and_is_not_committed_leave
          VALUES ($1, 'render_document', 'documents', '{}', 'billrunner/render_document', $2, '', 1, now(), 'tester')",
     )
     .bind(JobId::new())
-    .bind(document.key(&template_hash(document.kind)))
+    .bind(document.key(&template_hash(document.kind, None)))
     .execute(&mut *holder)
     .await?;
     let worker = site.start_worker().await?;
