@@ -200,13 +200,13 @@ fn wrong_terms() -> Vec<Wrong> {
             json!("x".repeat(81)),
             "the purchase order of `Customer 000` has 81 characters",
         ),
-        ("/customers/0/tax_rates/0/rate", json!("-0.1"), "tax `IVA` of `Customer 000` is -0.1; write 0 or more"),
-        ("/markups/0/rate", json!("-1"), "a markup is -1; write more than -1"),
+        ("/customers/0/tax_rates/0/rate", json!("-0.1"), ": tax `IVA` is -0.1; write 0 or more"),
+        ("/markups/0/rate", json!("-1"), "the markup -1 makes no price; write a share over -1"),
         ("/markups/0/provider", json!("acw"), "a markup names the provider `acw`; known: aws"),
         (
             "/markups/0/customer_id",
             json!("0199a000-0000-7000-8000-00000000dead"),
-            "a markup is for customer 0199a000-0000-7000-8000-00000000dead, who is not one of the reseller's; add",
+            "a price is for customer 0199a000-0000-7000-8000-00000000dead, who is not one of the reseller's; add",
         ),
         (
             "/custom_fields",

@@ -47,7 +47,7 @@ async fn insert_drafts(pool: &PgPool) -> Result<()> {
              '2026-08-01', '2026-09-01', 'EUR', 'invoice', 'draft', 'D-' || n, 'en', '{}', '{}', 0, amount, amount, 0, amount,
              0, '{}', 0, 2, now()
          FROM (SELECT reseller_id, customer_id, SUM(billed_cost) AS amount, row_number() OVER (ORDER BY customer_id) AS n
-               FROM active_charge_totals GROUP BY 1, 2) AS customer",
+               FROM held_charge_totals GROUP BY 1, 2) AS customer",
     )
     .execute(pool)
     .await?;
@@ -55,7 +55,7 @@ async fn insert_drafts(pool: &PgPool) -> Result<()> {
         "INSERT INTO invoice_sources (reseller_id, invoice_id, charge_scope_id, cost_currency, cost_exact, excluded_tax,
              charge_count)
          SELECT total.reseller_id, invoice.id, charge_scope_id, 'EUR', SUM(billed_cost), 0, 2
-         FROM active_charge_totals total JOIN invoices invoice USING (reseller_id, customer_id) GROUP BY 1, 2, 3",
+         FROM held_charge_totals total JOIN invoices invoice USING (reseller_id, customer_id) GROUP BY 1, 2, 3",
     )
     .execute(pool)
     .await?;

@@ -32,7 +32,7 @@ fn expected(reseller: &str) -> Value {
         "source": "shop", "id": format!("approved/{reseller}/2026-08"), "kind": "start_bill_run", "by": "shop",
         "payload": {
             "reseller_id": reseller, "provider": "aws", "billing_period": "2026-08", "run_id": "approved",
-            "status": "draft", "notify": null, "provisional": false, "replace": false,
+            "status": "draft", "notify": null, "provisional": false, "replace": false, "dry_run": false,
         },
     })
 }

@@ -153,7 +153,7 @@ async fn a_currency_and_the_rates_that_a_draft_used_make_it_stale_and_later_rate
 }
 
 #[tokio::test]
-async fn a_markup_makes_the_drafts_stale_that_are_priced_by_it() -> Result<()> {
+async fn a_markup_makes_the_drafts_stale_of_the_customers_and_provider_it_names() -> Result<()> {
     let mut scene = Scene::set().await?;
     let second = scene.desk.business.customers[1];
     let google = json!({ "customer_id": null, "provider": "google", "rate": "0.3" });
@@ -161,8 +161,8 @@ async fn a_markup_makes_the_drafts_stale_that_are_priced_by_it() -> Result<()> {
     assert_eq!(scene.stale_by(|directory| add(directory, google)).await?, NOBODY);
     let own = json!({ "customer_id": second, "provider": null, "rate": "0.3" });
     assert_eq!(scene.stale_by(|directory| add(directory, own)).await?, SECOND);
-    // The second has its own by now.
-    assert_eq!(scene.stale_by(|directory| directory["markups"][0]["rate"] = "0.2".into()).await?, FIRST);
+    // The second too, which has its own by now: who is priced by another rule is not looked at.
+    assert_eq!(scene.stale_by(|directory| directory["markups"][0]["rate"] = "0.2".into()).await?, BOTH);
     scene.desk.close().await
 }
 

@@ -101,8 +101,8 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
     }
     bench::clear_charges(url).await?;
     let rate = |all: &[Taken], time: fn(&Taken) -> f64| f64::from(arguments.rows) / median(all, time);
-    let (seconds, cpu): (fn(&Taken) -> f64, fn(&Taken) -> f64) =
-        (|taken| taken.seconds, |taken| taken.client_cpu_seconds + taken.backend_cpu_seconds);
+    let seconds: fn(&Taken) -> f64 = |taken| taken.seconds;
+    let cpu: fn(&Taken) -> f64 = |taken| taken.client_cpu_seconds + taken.backend_cpu_seconds;
     let measured = Measured {
         rows: arguments.rows,
         file_bytes,
@@ -149,7 +149,7 @@ impl Course<'_> {
         let backend = shown.lines().last().and_then(|stat| ticks(stat, OWN)).unwrap_or_default();
         Ok(Taken {
             seconds,
-            client_cpu_seconds: (cpu_time("/proc/self/stat", CHILDREN) - cpu).as_secs_f64(),
+            client_cpu_seconds: cpu_time("/proc/self/stat", CHILDREN).saturating_sub(cpu).as_secs_f64(),
             backend_cpu_seconds: backend.as_secs_f64(),
         })
     }
@@ -185,8 +185,8 @@ impl Course<'_> {
         self.store(&mut connection, reseller_id, i64::from(rows)).await?;
         Ok(Taken {
             seconds: started.elapsed().as_secs_f64(),
-            client_cpu_seconds: (cpu_time("/proc/self/stat", OWN) - cpu.0).as_secs_f64(),
-            backend_cpu_seconds: (cpu_time(&backend, OWN) - cpu.1).as_secs_f64(),
+            client_cpu_seconds: cpu_time("/proc/self/stat", OWN).saturating_sub(cpu.0).as_secs_f64(),
+            backend_cpu_seconds: cpu_time(&backend, OWN).saturating_sub(cpu.1).as_secs_f64(),
         })
     }
 
@@ -204,7 +204,7 @@ impl Course<'_> {
 }
 
 /// Which two fields of `/proc/PID/stat` are asked for, counted from the one behind the process's name: user and system
-/// time of the process, or of its children that were waited for. Docs: proc_pid_stat(5).
+/// time of the process, or of its children that were waited for. Docs: `proc_pid_stat(5)`.
 type Fields = [usize; 2];
 const OWN: Fields = [11, 12];
 const CHILDREN: Fields = [13, 14];

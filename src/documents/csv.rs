@@ -149,9 +149,9 @@ pub(super) mod tests {
     fn each_row_says_what_the_customer_refers_to() {
         let model = model(&with_references(), "en");
         let rows = rows(&render(&model).expect("a file"), model.number_style);
-        assert_eq!(rows[0][10..], ["Purchase order", "Cost centre", "'=1+1"]);
+        assert_eq!(rows[0][12..], ["Purchase order", "Cost centre", "'=1+1"]);
         for row in &rows[1..] {
-            assert_eq!(row[10..], ["PO-7", "CC-0042", "'@SUM(A1)|cmd"]);
+            assert_eq!(row[12..], ["PO-7", "CC-0042", "'@SUM(A1)|cmd"]);
         }
     }
 

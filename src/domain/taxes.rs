@@ -139,8 +139,8 @@ pub struct TaxRate {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidTaxRate {
     /// Nothing is owed by a negative rate.
-    #[error("tax `{0}` has a rate below zero; write a share such as 0.21")]
-    Negative(String),
+    #[error("tax `{0}` is {1}; write 0 or more, such as 0.21")]
+    Negative(String, BigDecimal),
     /// EN 16931: BR-S-05, BR-Z-05, BR-E-05, BR-AE-05, BR-IC-05, BR-G-05, BR-O-05.
     #[error(
         "tax `{name}` has category {category} and rate {rate}; S needs a rate above zero, all others a rate of zero"
@@ -217,7 +217,7 @@ impl TaxRate {
     fn check(&self, has_tax_id: bool) -> Result<(), InvalidTaxRate> {
         let (name, category) = (|| self.name.clone(), self.category());
         if self.rate.is_negative() {
-            return Err(InvalidTaxRate::Negative(name()));
+            return Err(InvalidTaxRate::Negative(name(), self.rate.clone()));
         }
         if self.validity().is_empty() {
             return Err(InvalidTaxRate::NoDay(name()));

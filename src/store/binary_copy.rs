@@ -85,13 +85,11 @@ impl BinaryRows {
     }
 
     pub(super) fn optional_text(&mut self, value: Option<&str>) -> io::Result<()> {
-        match value {
-            Some(value) => self.text(value),
-            None => {
-                self.null();
-                Ok(())
-            }
+        if let Some(value) = value {
+            return self.text(value);
         }
+        self.null();
+        Ok(())
     }
 
     /// Writes names and values as one object.
