@@ -83,7 +83,7 @@ fn what_en_16931_does_not_allow_is_refused_when_it_is_saved() {
         let error = refused(&[tax("VAT", rate, Some(category))], true);
         assert!(error.contains(&format!("has category {category} and rate {rate}")), "{error}");
     }
-    assert!(refused(&[tax("VAT", "-0.1", None)], true).contains("below zero"));
+    assert!(refused(&[tax("VAT", "-0.1", None)], true).contains("tax `VAT` is -0.1; write 0 or more"));
     assert!(refused(&[tax("VAT", "0", Some(TaxCategory::Exempt))], true).contains("says not why"));
     let needless = TaxRate { exemption_code: Some("VATEX-EU-AE".into()), ..tax("VAT", "0.1", None) };
     assert!(refused(&[needless], true).contains("has an exemption reason"));
