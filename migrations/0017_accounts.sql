@@ -29,7 +29,7 @@ ALTER TABLE provider_accounts ADD CONSTRAINT provider_accounts_one_holder_a_day 
 -- such a sum is it kept by day too; the triggers below see to it, whoever writes.
 ALTER TABLE charge_totals ADD COLUMN days daterange NOT NULL DEFAULT '(,)';
 COMMENT ON COLUMN charge_totals.days IS 'from the first to the last day that a charge starts on, UTC; (,) where the previous release summed';
-CREATE INDEX charge_totals_account ON charge_totals (reseller_id, sub_account_id);
+CREATE INDEX charge_totals_account ON charge_totals (sub_account_id, reseller_id);
 
 CREATE TABLE charge_day_totals (
     reseller_id      uuid    NOT NULL,

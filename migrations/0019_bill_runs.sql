@@ -1,7 +1,7 @@
 -- Bill runs as they were started and as they ended, with the figures that prove a month complete.
 
 -- An invoice asks for the totals of its own accounts; without this it would read those of all customers of the file.
-CREATE INDEX charge_totals_scope_account ON charge_totals (reseller_id, charge_scope_id, sub_account_id);
+CREATE INDEX charge_totals_scope_account ON charge_totals (charge_scope_id, sub_account_id, reseller_id);
 
 CREATE TABLE bill_runs (
     reseller_id          uuid        NOT NULL REFERENCES resellers (id),

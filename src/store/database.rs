@@ -23,6 +23,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 ///
 /// The pool waits for a server that refuses connections, and repeats no statement: that is for jobs to do.
 ///
+/// Its sessions prefer indexes to reading whole tables: triggers and foreign keys keep the plan of their first run, when a
+/// table may have been empty a moment ago, and would read all of what came since for each line of an invoice.
+///
 /// # Errors
 /// When the URL does not read, Postgres does not answer, or the login may not become `billrunner_app`.
 pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<PgPool> {
@@ -36,7 +39,7 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(connection).await.map(drop) })
         })
-        .connect_with(options(url)?)
+        .connect_with(options(url)?.options([("enable_seqscan", "off"), ("jit", "off")]))
         .await
 }
 

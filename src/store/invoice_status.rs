@@ -123,6 +123,9 @@ pub(super) struct ChainEnd {
 
 /// Locks a reseller's chain until the transaction ends and returns where it ends.
 pub(super) async fn lock_chain(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<ChainEnd> {
+    if let Some(end) = try_lock_chain(connection, reseller_id).await? {
+        return Ok(end);
+    }
     sqlx::query!(
         "INSERT INTO event_chains (reseller_id, next_sequence, last_hash) VALUES ($1, 1, $2) ON CONFLICT DO NOTHING",
         reseller_id.0,
@@ -130,12 +133,16 @@ pub(super) async fn lock_chain(connection: &mut PgConnection, reseller_id: Resel
     )
     .execute(&mut *connection)
     .await?;
+    try_lock_chain(connection, reseller_id).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+async fn try_lock_chain(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<ChainEnd>> {
     sqlx::query_as!(
         ChainEnd,
         "SELECT next_sequence, last_hash FROM event_chains WHERE reseller_id = $1 FOR UPDATE",
         reseller_id.0,
     )
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await
 }
 
