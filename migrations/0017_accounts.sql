@@ -17,6 +17,9 @@ ALTER TABLE provider_accounts ADD PRIMARY KEY (reseller_id, provider, account_id
 -- install, so the key is part of the range: a span of texts that all begin with the account's key, then the day. Lengths
 -- stand before what they measure, so that no key is the beginning of another; `:` comes after every digit.
 CREATE TYPE text_range AS RANGE (subtype = text, collation = "C");
+REVOKE ALL ON FUNCTION text_range(text, text), text_range(text, text, text), text_multirange(),
+    text_multirange(text_range), text_multirange(VARIADIC text_range[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION text_range(text, text), text_range(text, text, text) TO billrunner_app;
 ALTER TABLE provider_accounts ADD CONSTRAINT provider_accounts_one_holder_a_day EXCLUDE USING gist (
     text_range(
         reseller_id::text || length(provider)::text || ':' || provider || length(account_id)::text || ':' || account_id
@@ -209,6 +212,8 @@ CREATE FUNCTION printed_fields(of_reseller uuid, of_customer uuid) RETURNS jsonb
     JOIN customers customer ON customer.reseller_id = entry.reseller_id AND customer.id = entry.customer_id
     WHERE entry.reseller_id = of_reseller AND entry.customer_id = of_customer
 $$;
+REVOKE ALL ON FUNCTION printed_fields(uuid, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION printed_fields(uuid, uuid) TO billrunner_app;
 
 -- Who answered for unassigned charges and who took that back: appended only.
 CREATE TABLE unassigned_waiver_actions (
