@@ -75,7 +75,7 @@ fn reference(from: InvoiceStatus, request: &Request) -> Verdict {
 fn pure_function_queue_and_trigger_agree_with_the_reference_over_random_requests() {
     let runtime = Runtime::new().expect("a runtime");
     let desk = runtime.block_on(Desk::open(1)).expect("a desk");
-    hold(config(10, regressions!("lifecycle")), &runtime, &requests(), async |requests| {
+    hold(config(8, regressions!("lifecycle")), &runtime, &requests(), async |requests| {
         let anew = GenerateInvoice { status: InitialStatus::Draft, ..desk.business.generate(0) };
         desk.office.done(&anew).await?;
         let id = desk.id(0).await?;

@@ -115,7 +115,7 @@ fn a_crowd_of_generations_discards_openings_and_voids_leaves_everything_whole() 
     let runtime = Runtime::new().expect("a runtime");
     let desk = runtime.block_on(Desk::open(1)).expect("a desk");
     let crowd = runtime.block_on(desk.hire_a_crowd()).expect("a worker");
-    hold(config(4, regressions!("parallel")), &runtime, &wishes(), async |wishes| {
+    hold(config(3, regressions!("parallel")), &runtime, &wishes(), async |wishes| {
         for wave in wishes.chunks(6) {
             let id = desk.id(0).await.ok();
             let gate = desk.shut_the_gate().await?;

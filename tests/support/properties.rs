@@ -24,8 +24,8 @@ pub fn config(cases: u32, regressions: &'static str) -> Config {
             RngSeed::Fixed(SEED)
         },
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(regressions))),
-        // Each try of a smaller case may be a database's work.
-        max_shrink_iters: 50,
+        // Each try of a smaller case is a database's work, and the runner ends a test after a minute.
+        max_shrink_iters: 6,
         ..default
     }
 }
