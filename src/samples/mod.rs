@@ -2,7 +2,7 @@
 //!
 //! Called by `billrunner sample-data` and `billrunner bench`. A file is written row by row, in memory that does not grow
 //! with it; the same options give the same bytes on every machine. Beside it come its exact sums and a directory that
-//! assigns its accounts to customers. A format is a table of columns in [`formats`], a provider one entry in [`scenes`].
+//! assigns its accounts to customers. A format is a table of columns in `formats`, a provider one entry in `scenes`.
 
 mod amount;
 mod cast;
