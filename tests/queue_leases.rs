@@ -162,7 +162,8 @@ async fn backends(bench: &Bench, state: &str) -> Result<i64> {
     let mut owner = bench.database.connect_as_owner().await?;
     let count = sqlx::query_scalar(
         "SELECT count(*) FROM pg_stat_activity
-         WHERE datname = current_database() AND state = $1 AND query LIKE '%lock_shared%' AND pid <> pg_backend_pid()",
+         WHERE datname = current_database() AND state = $1 AND (state <> 'active' OR wait_event = 'advisory')
+           AND query LIKE '%lock_shared%' AND pid <> pg_backend_pid()",
     )
     .bind(state)
     .fetch_one(&mut owner)
