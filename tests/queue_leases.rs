@@ -122,6 +122,12 @@ async fn a_worker_frozen_past_its_lease_commits_nothing() -> Result<()> {
     // It waits at the gate, in the middle of its transaction.
     until_backends(&bench, "active", "a job at the gate").await?;
     send_signal("STOP", &process_id)?;
+    // On busy processors its threads may run on for a moment.
+    until("the worker to stand still", || async {
+        let shown = Command::new("ps").args(["-o", "state=", "-p", &process_id]).output().await?;
+        Ok(shown.stdout.starts_with(b"T").then_some(()))
+    })
+    .await?;
     sqlx::query("SELECT pg_advisory_unlock(1)").execute(&mut gate).await?;
     until_backends(&bench, "idle in transaction", "the frozen job behind the gate").await?;
     let other = Running::start(Worker {
