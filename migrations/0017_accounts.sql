@@ -48,6 +48,20 @@ CREATE TABLE charge_day_totals (
 );
 GRANT SELECT, INSERT ON charge_day_totals TO billrunner_app;
 
+-- What one sum is made of, day by day. Without settings of its own, so that it becomes part of the statement that asks.
+CREATE FUNCTION day_totals(of_reseller uuid, of_scope uuid, of_period date, of_currency text, of_account text, of_category text)
+    RETURNS SETOF charge_day_totals LANGUAGE sql STABLE AS $$
+    SELECT charge.reseller_id, charge.charge_scope_id, charge.billing_currency, charge.sub_account_id, charge.charge_category,
+        (charge.charge_period_start AT TIME ZONE 'UTC')::date, count(*), SUM(charge.billed_cost)
+    FROM billrunner.charges charge
+    WHERE charge.reseller_id = of_reseller AND charge.charge_scope_id = of_scope AND charge.billing_period_start = of_period
+        AND charge.sub_account_id = of_account AND charge.billing_currency = of_currency
+        AND charge.charge_category = of_category
+    GROUP BY 1, 2, 3, 4, 5, 6
+$$;
+REVOKE ALL ON FUNCTION day_totals(uuid, uuid, date, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION day_totals(uuid, uuid, date, text, text, text) TO billrunner_app;
+
 CREATE FUNCTION sum_new_totals_by_day() RETURNS trigger LANGUAGE plpgsql SET search_path = billrunner, pg_temp AS $$
 BEGIN
     -- First which, mostly none; then one look at the charges of each.
@@ -61,17 +75,8 @@ BEGIN
                 AND account.days && total.days AND NOT account.days @> total.days)
     )
     INSERT INTO charge_day_totals
-    SELECT split.reseller_id, split.charge_scope_id, split.billing_currency, split.sub_account_id, split.charge_category,
-        by_day.day, by_day.charge_count, by_day.billed_cost
-    FROM split CROSS JOIN LATERAL (
-        SELECT (charge.charge_period_start AT TIME ZONE 'UTC')::date AS day, count(*) AS charge_count,
-            SUM(charge.billed_cost) AS billed_cost
-        FROM charges charge
-        WHERE charge.reseller_id = split.reseller_id AND charge.charge_scope_id = split.charge_scope_id
-            AND charge.billing_period_start = split.billing_period_start
-            AND charge.sub_account_id = split.sub_account_id AND charge.billing_currency = split.billing_currency
-            AND charge.charge_category = split.charge_category
-        GROUP BY 1) AS by_day;
+    SELECT by_day.* FROM split CROSS JOIN LATERAL day_totals(split.reseller_id, split.charge_scope_id,
+        split.billing_period_start, split.billing_currency, split.sub_account_id, split.charge_category) AS by_day;
     RETURN NULL;
 END
 $$;
@@ -95,17 +100,8 @@ BEGIN
                 AND known.charge_category = total.charge_category)
     )
     INSERT INTO charge_day_totals
-    SELECT split.reseller_id, split.charge_scope_id, split.billing_currency, split.sub_account_id, split.charge_category,
-        by_day.day, by_day.charge_count, by_day.billed_cost
-    FROM split CROSS JOIN LATERAL (
-        SELECT (charge.charge_period_start AT TIME ZONE 'UTC')::date AS day, count(*) AS charge_count,
-            SUM(charge.billed_cost) AS billed_cost
-        FROM charges charge
-        WHERE charge.reseller_id = split.reseller_id AND charge.charge_scope_id = split.charge_scope_id
-            AND charge.billing_period_start = split.billing_period_start
-            AND charge.sub_account_id = split.sub_account_id AND charge.billing_currency = split.billing_currency
-            AND charge.charge_category = split.charge_category
-        GROUP BY 1) AS by_day;
+    SELECT by_day.* FROM split CROSS JOIN LATERAL day_totals(split.reseller_id, split.charge_scope_id,
+        split.billing_period_start, split.billing_currency, split.sub_account_id, split.charge_category) AS by_day;
     RETURN NULL;
 END
 $$;
