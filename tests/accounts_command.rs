@@ -335,5 +335,10 @@ async fn unassigned_accounts_are_listed_waived_and_taken_back_with_reason_and_na
         .collect();
     let expected = [("take_back", "ben", "no trial"), ("waive", "ana", "a trial")];
     assert_eq!(told, expected.map(|(action, by, reason)| (Some(action), Some(by), Some(reason))));
+
+    let first = ["account-0", "--provider", "aws", "--period", "2026-08"];
+    console.done(&[&["accounts", "waive"], &first[..], &by].concat()).await?;
+    let blocking = console.done(&["accounts", "unassigned", "--blocking", "--limit", "1"]).await?;
+    assert!(blocking.contains("account-1"), "what is waived takes no place in the list: {blocking}");
     Ok(())
 }

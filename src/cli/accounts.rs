@@ -6,12 +6,12 @@
 use bigdecimal::BigDecimal;
 use clap::{Args, Subcommand};
 
-use super::{Failure, Output, operator::WithReason, setup};
+use super::{Failure, Output, month::Month, operator::WithReason, setup};
 use crate::{
     config::Config,
     domain::{billing_period::BillingPeriod, ids::ResellerId},
     providers,
-    store::waivers::{self, AccountMonth, UnassignedAccount},
+    store::waivers::{self, AccountMonth, UnassignedAccount, UnassignedFilter},
 };
 
 /// Commands on accounts.
@@ -65,29 +65,22 @@ pub enum Command {
 pub struct Which {
     /// The provider's own id for the account.
     account: String,
-    /// Whose charges.
-    #[arg(long)]
-    reseller: ResellerId,
-    /// Provider, such as aws.
-    #[arg(long)]
-    provider: String,
-    /// The month, such as 2026-08.
-    #[arg(long)]
-    period: BillingPeriod,
+    #[command(flatten)]
+    month: Month,
 }
 
 impl Which {
     fn account_month(&self) -> AccountMonth<'_> {
         AccountMonth {
-            reseller_id: self.reseller,
-            provider: &self.provider,
-            billing_period_start: self.period.start(),
+            reseller_id: self.month.reseller,
+            provider: &self.month.provider,
+            billing_period_start: self.month.period.start(),
             account_id: &self.account,
         }
     }
 
     fn name(&self) -> String {
-        format!("account `{}` at {} in {}", self.account, self.provider, self.period)
+        format!("account `{}` at {} in {}", self.account, self.month.provider, self.month.period)
     }
 }
 
@@ -99,15 +92,18 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
             if let Some(provider) = &provider {
                 providers::find(provider).map_err(|error| Failure::Usage(error.to_string()))?;
             }
-            let start = period.map(BillingPeriod::start);
-            let mut found =
-                waivers::unassigned_accounts(&mut transaction, reseller, provider.as_deref(), start, limit).await?;
-            found.retain(|account| !blocking || account.waived_by.is_none());
-            list(&found, output)
+            let filter = UnassignedFilter {
+                reseller_id: reseller,
+                provider: provider.as_deref(),
+                billing_period_start: period.map(BillingPeriod::start),
+                only_blocking: blocking,
+                limit,
+            };
+            list(&waivers::unassigned_accounts(&mut transaction, filter).await?, output)
         }
         Command::Waive { which, asked } => {
             require_reason(&asked)?;
-            providers::find(&which.provider).map_err(|error| Failure::Usage(error.to_string()))?;
+            providers::find(&which.month.provider).map_err(|error| Failure::Usage(error.to_string()))?;
             if !waivers::is_unassigned(&mut transaction, which.account_month()).await? {
                 let way_out = "`billrunner accounts unassigned` lists those that have some";
                 return Err(Failure::NotFound(format!("{} has no unassigned charges; {way_out}", which.name())).into());

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use sqlx::{Acquire, PgConnection, PgPool};
 
-use super::{Failure, Output, batches, enqueue, operator::WithReason, setup};
+use super::{Failure, Output, batches, enqueue, month::Month, operator::WithReason, setup};
 use crate::{
     clock::Clock,
     config::Config,
@@ -79,15 +79,8 @@ pub struct Named {
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Start {
-    /// Who bills.
-    #[arg(long)]
-    reseller: ResellerId,
-    /// For which provider, such as aws.
-    #[arg(long)]
-    provider: String,
-    /// For which month, such as 2026-08.
-    #[arg(long)]
-    period: BillingPeriod,
+    #[command(flatten)]
+    month: Month,
     /// A name for the run; under the same name again it goes on. Default: `final`, or `provisional`.
     #[arg(long)]
     run_id: Option<String>,
@@ -273,9 +266,9 @@ impl Start {
     fn into_job(self) -> StartBillRun {
         let name = if self.provisional { "provisional" } else { "final" };
         StartBillRun {
-            reseller_id: self.reseller,
-            provider: self.provider,
-            billing_period: self.period,
+            reseller_id: self.month.reseller,
+            provider: self.month.provider,
+            billing_period: self.month.period,
             run_id: self.run_id.unwrap_or_else(|| name.to_owned()),
             status: if self.open { InitialStatus::Open } else { InitialStatus::Draft },
             notify: self.notify.then_some(true),

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use sqlx::PgPool;
 
-use super::{Failure, Output, enqueue::hand_in, explanation::explain, export_focus, setup};
+use super::{Failure, Output, enqueue::hand_in, explanation::explain, export_focus, month::Month, setup};
 use crate::{
     config::Config,
     domain::{
@@ -60,21 +60,14 @@ pub enum Command {
         reseller: Option<ResellerId>,
     },
     /// Open all drafts of a provider's month that nothing stands against.
-    Open(OpenMonth),
+    Open(OpenDrafts),
 }
 
-/// Names the month whose drafts are opened.
+/// Arguments of `invoices open`.
 #[derive(Args)]
-pub struct OpenMonth {
-    /// Of this reseller.
-    #[arg(long)]
-    reseller: ResellerId,
-    /// Of this provider.
-    #[arg(long)]
-    provider: String,
-    /// Of this month, such as 2026-08.
-    #[arg(long)]
-    period: BillingPeriod,
+pub struct OpenDrafts {
+    #[command(flatten)]
+    month: Month,
     /// Whether the customers are told; by default they are, unless a total is zero.
     #[arg(long)]
     notify: Option<bool>,
@@ -89,17 +82,18 @@ pub struct OpenMonth {
     wait: bool,
 }
 
-async fn open_month(month: OpenMonth, pool: &PgPool, output: Output) -> anyhow::Result<()> {
+async fn open_drafts(asked: OpenDrafts, pool: &PgPool, output: Output) -> anyhow::Result<()> {
+    let OpenDrafts { month, notify, force, by, wait } = asked;
     let job = OpenInvoices {
         reseller_id: month.reseller,
         provider: month.provider,
         billing_period: month.period,
-        notify: month.notify,
-        force: month.force,
+        notify,
+        force,
     };
     let request = RequestId::new("cli/invoices", JobId::new());
-    let new = registry().prepare(&job, request, &month.by, JobOptions::default())?;
-    hand_in(pool, &new, month.wait, output).await
+    let new = registry().prepare(&job, request, &by, JobOptions::default())?;
+    hand_in(pool, &new, wait, output).await
 }
 
 pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
@@ -108,7 +102,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     match command {
         Command::Open(month) => {
             drop(connection);
-            open_month(month, &pool, output).await
+            open_drafts(month, &pool, output).await
         }
 
         Command::List { reseller, customer, provider, from, to, status, limit } => {

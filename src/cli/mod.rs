@@ -23,6 +23,7 @@ mod export_focus;
 mod import;
 mod invoices;
 mod jobs;
+mod month;
 mod operator;
 mod output;
 mod queues;

@@ -51,6 +51,21 @@ pub struct UnassignedAccount {
     pub reason: Option<String>,
 }
 
+/// Which unassigned charges are listed.
+#[derive(Clone, Copy, Debug)]
+pub struct UnassignedFilter<'a> {
+    /// Whose.
+    pub reseller_id: ResellerId,
+    /// Of this provider only.
+    pub provider: Option<&'a str>,
+    /// First day of the only billing period.
+    pub billing_period_start: Option<NaiveDate>,
+    /// Only those that nobody answers for.
+    pub only_blocking: bool,
+    /// At most so many.
+    pub limit: i64,
+}
+
 /// Lists unassigned charges by month, account and currency, the latest month first; those that block opening and those
 /// that are waived.
 ///
@@ -58,10 +73,7 @@ pub struct UnassignedAccount {
 /// When the database fails.
 pub async fn unassigned_accounts(
     connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    provider: Option<&str>,
-    billing_period_start: Option<NaiveDate>,
-    limit: i64,
+    filter: UnassignedFilter<'_>,
 ) -> sqlx::Result<Vec<UnassignedAccount>> {
     let rows = sqlx::query!(
         r#"SELECT held.provider AS "provider!", held.billing_period_start AS "start!", max(scope.billing_period_end) AS "end!",
@@ -75,13 +87,14 @@ pub async fn unassigned_accounts(
            LEFT JOIN unassigned_waivers waiver ON waiver.reseller_id = held.reseller_id AND waiver.provider = held.provider
                AND waiver.billing_period_start = held.billing_period_start AND waiver.account_id = held.sub_account_id
            WHERE held.reseller_id = $1 AND held.customer_id IS NULL AND ($2::text IS NULL OR held.provider = $2)
-               AND ($3::date IS NULL OR held.billing_period_start = $3)
+               AND ($3::date IS NULL OR held.billing_period_start = $3) AND NOT ($5 AND waiver.waived_by IS NOT NULL)
            GROUP BY 1, 2, 4, 5, waiver.waived_by, waiver.reason
            ORDER BY 2 DESC, 1, 4, 5 LIMIT $4"#,
-        reseller_id.0,
-        provider,
-        billing_period_start,
-        limit,
+        filter.reseller_id.0,
+        filter.provider,
+        filter.billing_period_start,
+        filter.limit,
+        filter.only_blocking,
     )
     .fetch_all(connection)
     .await?;
