@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 use super::{InitialStatus, StartBillRun, generate_invoice::compute};
 use crate::{
     domain::{
-        bill_run::plain_text,
         billing_period::BillingPeriod,
         ids::{CustomerId, ResellerId},
         invoice_status::InvoiceStatus,
@@ -20,10 +19,11 @@ use crate::{
     },
     queue::JobError,
     store::{
-        bill_run_proofs::{self, Standing, UnownedAccount},
+        bill_run_proofs::{self, Standing},
         bill_runs::{self, BillRunFilter},
         invoice_status,
         invoices::InvoiceKey,
+        waivers::{UnassignedAccount, UnassignedFilter, unassigned_accounts},
     },
 };
 
@@ -83,7 +83,7 @@ pub struct BillRunPlan {
     /// By name of the customer.
     pub invoices: Vec<PlannedInvoice>,
     /// Accounts with charges that belong to no customer.
-    pub unassigned: Vec<UnownedAccount>,
+    pub unassigned: Vec<UnassignedAccount>,
     /// Months of the provider that are not closed.
     pub provisional_months: Vec<ProvisionalMonth>,
 }
@@ -137,7 +137,7 @@ impl BillRunPlan {
             count(Action::Existing),
             count(Action::Stale),
             count(Action::Refused),
-            self.unassigned.iter().filter(|account| !account.is_waived).count(),
+            self.unassigned.iter().filter(|account| account.blocks).count(),
         );
         let whole = self.refused.iter().cloned();
         let each = self.invoices.iter().filter_map(|planned| {
@@ -165,7 +165,7 @@ impl StartBillRun {
             name: Some(&self.run_id),
         };
         let is_first_round = bill_runs::list(connection, &name, 1).await?.is_empty();
-        let unassigned = bill_run_proofs::unowned_accounts(connection, self.period()).await?;
+        let unassigned = unassigned_accounts(connection, UnassignedFilter::of_month(self.period())).await?;
         let cannot_open = self.why_not_opened(connection, &unassigned).await?;
         let mut invoices = Vec::new();
         for standing in bill_run_proofs::standings(connection, self.period()).await? {
@@ -189,7 +189,7 @@ impl StartBillRun {
     async fn why_not_opened(
         &self,
         connection: &mut PgConnection,
-        unassigned: &[UnownedAccount],
+        unassigned: &[UnassignedAccount],
     ) -> Result<Option<String>, JobError> {
         if self.status == InitialStatus::Draft {
             return Ok(None);
@@ -199,7 +199,7 @@ impl StartBillRun {
         if self.provisional && !facts.is_period_closed {
             return Ok(Some("a provisional draft is not opened; ask for drafts".to_owned()));
         }
-        let open = unassigned.iter().filter(|account| !account.is_waived);
+        let open = unassigned.iter().filter(|account| account.blocks);
         let accounts: Vec<&str> = open.map(|account| account.account_id.as_str()).take(20).collect();
         let why =
             || format!("these accounts have charges and no customer: {}; assign or waive them", accounts.join(", "));
@@ -230,7 +230,9 @@ impl StartBillRun {
         };
         match (compute(connection, &key).await, cannot_open) {
             (Ok(_), Some(reason)) => Ok(planned.refused(reason.to_owned())),
-            (Ok(computed), None) => Ok(PlannedInvoice { total: Some(plain_text(&computed.priced.total)), ..planned }),
+            (Ok(computed), None) => {
+                Ok(PlannedInvoice { total: Some(computed.priced.total.to_plain_string()), ..planned })
+            }
             (Err(JobError::Permanent(reason)), _) => Ok(planned.refused(reason.to_string())),
             (Err(other), _) => Err(other),
         }

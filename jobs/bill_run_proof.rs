@@ -18,9 +18,10 @@ use crate::{
     },
     queue::JobError,
     store::{
-        bill_run_proofs::{self, LateCharges, Standing, UnownedAccount},
+        bill_run_proofs::{self, LateCharges, Standing},
         charge_sums::ProviderPeriod,
         invoices::InvoiceKey,
+        waivers::{UnassignedAccount, UnassignedFilter, unassigned_accounts},
     },
 };
 
@@ -43,8 +44,8 @@ pub(super) async fn examine(
         failed.into_iter().map(|failed| ((failed.customer_id, failed.currency), failed.reason)).collect();
     let mut findings: Vec<Finding> =
         standings.iter().filter_map(|standing| find_in_standing(standing, &reasons)).collect();
-    let unowned = bill_run_proofs::unowned_accounts(connection, period).await?;
-    findings.extend(unowned.into_iter().filter(|account| !account.is_waived).map(unassigned));
+    let blocking = UnassignedFilter { only_blocking: true, ..UnassignedFilter::of_month(period) };
+    findings.extend(unassigned_accounts(connection, blocking).await?.into_iter().map(unassigned));
     let surplus: Vec<CustomerId> =
         standings.iter().filter(|standing| !standing.has_charges).map(|standing| standing.customer_id).collect();
     for late in bill_run_proofs::late_charges(connection, period).await? {
@@ -92,8 +93,8 @@ fn find_in_standing(standing: &Standing, reasons: &HashMap<(CustomerId, String),
     })
 }
 
-fn unassigned(account: UnownedAccount) -> Finding {
-    let UnownedAccount { account_id, currency, cost_exact, .. } = account;
+fn unassigned(account: UnassignedAccount) -> Finding {
+    let UnassignedAccount { account_id, currency, cost_exact, .. } = account;
     let amount = plain_text(&cost_exact);
     Finding {
         kind: FindingKind::UnassignedAccount,
@@ -121,7 +122,7 @@ async fn find_late(
     };
     let corrected = match compute(connection, &key).await {
         Ok(computed) => {
-            let (was, now) = (plain_text(&late.total), plain_text(&computed.priced.total));
+            let (was, now) = (late.total.to_plain_string(), computed.priced.total.to_plain_string());
             format!("a correction would come to {now} {} instead of {was}", late.invoice_currency)
         }
         Err(JobError::Permanent(why)) => format!("a correction would be refused: {why}"),

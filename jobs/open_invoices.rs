@@ -19,7 +19,7 @@ use crate::{
     domain::{
         billing_period::BillingPeriod,
         ids::{CustomerId, InvoiceId, ResellerId},
-        invoice_status::{self as lifecycle, InvoiceStatus, Plan, Step},
+        invoice_status::OPEN,
         notification::{StatusPath, is_told},
     },
     providers,
@@ -75,17 +75,12 @@ impl Job for OpenInvoices {
 
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         providers::find(&self.provider).map_err(JobError::permanent)?;
-        let Plan::Steps(&[step]) =
-            lifecycle::plan(InvoiceStatus::Draft, InvoiceStatus::Open).map_err(JobError::permanent)?
-        else {
-            return Err(JobError::Superseded);
-        };
         let total = self.check_month(&context).await?;
         let mut tally = Tally::default();
         let mut after = None;
         loop {
             let mut effects = attempt.begin().await?;
-            let Some(last) = self.open_block(&mut effects, (&context, &attempt), step, after, &mut tally).await? else {
+            let Some(last) = self.open_block(&mut effects, (&context, &attempt), after, &mut tally).await? else {
                 return effects.complete(tally.describe()).await;
             };
             after = Some(last);
@@ -134,7 +129,6 @@ impl OpenInvoices {
         &self,
         effects: &mut Effects,
         (context, attempt): (&Context, &Attempt),
-        step: Step,
         after: Option<InvoiceId>,
         tally: &mut Tally,
     ) -> Result<Option<InvoiceId>, JobError> {
@@ -158,11 +152,11 @@ impl OpenInvoices {
             }
         }
         let now = context.clock.now();
-        let sequences = opening::open_drafts(connection, &mut accepted, step, &attempt.cause(None), now)
+        let sequences = opening::open_drafts(connection, &mut accepted, OPEN, &attempt.cause(None), now)
             .await
             .map_err(JobError::transient)?;
         tally.opened += i64::try_from(accepted.len()).unwrap_or(i64::MAX);
-        self.follow_up(effects, context, step, accepted.into_iter().zip(sequences).collect()).await?;
+        self.follow_up(effects, context, accepted.into_iter().zip(sequences).collect()).await?;
         Ok(Some(last))
     }
 
@@ -171,11 +165,10 @@ impl OpenInvoices {
         &self,
         effects: &mut Effects,
         context: &Context,
-        step: Step,
         opened: Vec<(InvoiceState, i64)>,
     ) -> Result<(), JobError> {
         let path = StatusPath::ExistingInvoice;
-        let told = |state: &InvoiceState| is_told(step, self.notify, path, state.total.is_zero());
+        let told = |state: &InvoiceState| is_told(OPEN, self.notify, path, state.total.is_zero());
         let customer_ids: Vec<CustomerId> =
             opened.iter().filter(|(state, _)| told(state)).map(|(state, _)| state.key.customer_id).collect();
         if !customer_ids.is_empty() {

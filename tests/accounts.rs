@@ -6,8 +6,9 @@ use billrunner::{
     domain::{document::DocumentKind, invoice::Invoice, invoice_status::InvoiceStatus},
     jobs::{ChangeInvoiceStatus, GenerateInvoice, RenderDocument},
     store::{
-        charge_sums::{ProviderPeriod, unassigned},
+        charge_sums::ProviderPeriod,
         detailed_charges::detailed_charges,
+        waivers::{UnassignedFilter, unassigned_accounts},
     },
 };
 use futures::TryStreamExt;
@@ -53,7 +54,8 @@ impl Desk {
             provider: PROVIDER,
             billing_period_start: "2026-08-01".parse()?,
         };
-        let found = unassigned(&mut *self.office.pool.acquire().await?, period).await?;
+        let found =
+            unassigned_accounts(&mut *self.office.pool.acquire().await?, UnassignedFilter::of_month(period)).await?;
         Ok(found.into_iter().map(|charges| (charges.account_id, charges.cost_exact)).collect())
     }
 

@@ -248,8 +248,8 @@ async fn a_dry_run_says_what_each_customer_would_get_and_why_not() -> Result<()>
     let reason = planned.invoices[3].reason.clone().context("a reason")?;
     assert!(reason.contains("EUR") && reason.contains("JPY") && reason.contains("rate"), "{reason}");
     let unassigned: Vec<_> =
-        planned.unassigned.iter().map(|account| (account.account_id.as_str(), account.is_waived)).collect();
-    assert_eq!(unassigned, [("nobody", false)]);
+        planned.unassigned.iter().map(|account| (account.account_id.as_str(), account.blocks)).collect();
+    assert_eq!(unassigned, [("nobody", true)]);
     let months: Vec<_> =
         planned.provisional_months.iter().map(|month| (month.billing_period_start.to_string(), month.drafts)).collect();
     assert_eq!(months, [("2026-08-01".to_owned(), 2)]);

@@ -16,9 +16,10 @@ use billrunner::{
         money::parse_decimal,
     },
     store::{
-        charge_sums::{ChargeSource, ProviderPeriod, charge_sources, cost_groups, customers_with_charges, unassigned},
+        charge_sums::{ChargeSource, ProviderPeriod, charge_sources, cost_groups, customers_with_charges},
         detailed_charges::detailed_charges,
         reconciliation::{Difference, ReconcileError, reconcile},
+        waivers::{UnassignedFilter, unassigned_accounts},
     },
 };
 use chrono::NaiveDate;
@@ -147,10 +148,32 @@ async fn sources_split_cost_and_tax_by_scope_and_currency() -> Result<()> {
 #[tokio::test]
 async fn charges_without_a_customer_are_unassigned() -> Result<()> {
     let october = October::import(ROWS).await?;
-    let found = unassigned(&mut *october.pool().acquire().await?, october.period()).await?;
+    let found =
+        unassigned_accounts(&mut *october.pool().acquire().await?, UnassignedFilter::of_month(october.period()))
+            .await?;
     let [only] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((only.account_id.as_str(), only.currency.code(), only.charge_count), ("payer-1", "EUR", 2));
     assert_eq!((&only.cost_exact, &only.excluded_tax), (&decimal("5"), &decimal("1")));
+    assert!(only.blocks);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_of_nobody_that_costs_nothing_but_tax_stands_against_no_opening() -> Result<()> {
+    let rows = "\
+4,EUR,payer-1,2026-10-01,2026-11-01,Tax,2026-10-05,2026-10-06,Tax,taxed,,,,,,
+0,EUR,payer-1,2026-10-01,2026-11-01,Usage,2026-10-05,2026-10-06,Compute,free,,,,,,
+1,EUR,payer-1,2026-10-01,2026-11-01,Usage,2026-10-05,2026-10-06,Compute,dear,,,,,,
+-1,EUR,payer-1,2026-10-01,2026-11-01,Credit,2026-10-05,2026-10-06,Compute,dear,,,,,,
+";
+    let october = October::import(rows).await?;
+    let mut connection = october.pool().acquire().await?;
+    let all = UnassignedFilter::of_month(october.period());
+    let found = unassigned_accounts(&mut connection, all).await?;
+    let told: Vec<_> = found.iter().map(|account| (account.account_id.as_str(), account.blocks)).collect();
+    assert_eq!(told, [("dear", true), ("free", false), ("taxed", false)]);
+    let blocking = unassigned_accounts(&mut connection, UnassignedFilter { only_blocking: true, ..all }).await?;
+    assert_eq!(blocking.iter().map(|account| account.account_id.as_str()).collect::<Vec<_>>(), ["dear"]);
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use billrunner::{
     domain::directory::Directory,
     store::{
-        charge_sums::{ProviderPeriod, customers_with_charges, unassigned},
+        charge_sums::{ProviderPeriod, customers_with_charges},
         directory,
+        waivers::{UnassignedFilter, unassigned_accounts},
     },
 };
 use serde_json::Value;
@@ -73,7 +74,7 @@ async fn a_sample_and_its_directory_leave_no_account_unassigned_and_no_customer_
         let billing_period_start = "2026-06-01".parse()?;
         let period = ProviderPeriod { reseller_id, provider, billing_period_start };
         let mut connection = database.pool.acquire().await?;
-        assert_eq!(unassigned(&mut connection, period).await?, [], "{provider}");
+        assert_eq!(unassigned_accounts(&mut connection, UnassignedFilter::of_month(period)).await?, [], "{provider}");
         let customers: std::collections::BTreeSet<_> =
             customers_with_charges(&mut connection, period).await?.into_iter().map(|(customer, _)| customer).collect();
         assert_eq!(customers.len(), 60, "{provider}");

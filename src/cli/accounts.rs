@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, Output, month::Month, operator::WithReason, setup};
 use crate::{
     config::Config,
-    domain::{billing_period::BillingPeriod, ids::ResellerId},
+    domain::{bill_run::plain_text, billing_period::BillingPeriod, ids::ResellerId, money::Currency},
     providers,
     store::waivers::{self, AccountMonth, UnassignedAccount, UnassignedFilter},
 };
@@ -28,7 +28,7 @@ pub enum Command {
         /// Of this month, such as 2026-08.
         #[arg(long)]
         period: Option<BillingPeriod>,
-        /// Only those that nobody answers for.
+        /// Only those that stand against opening: they cost something, and nobody answers for them.
         #[arg(long)]
         blocking: bool,
         /// At most so many.
@@ -149,7 +149,7 @@ fn require_reason(asked: &WithReason) -> Result<(), Failure> {
 
 fn list(found: &[UnassignedAccount], output: Output) -> anyhow::Result<()> {
     let titles = ["provider", "period", "account", "days", "charges", "cost", "provider's tax", "waived"];
-    let amount = |amount: &BigDecimal, currency: &str| format!("{} {currency}", amount.normalized().to_plain_string());
+    let amount = |amount: &BigDecimal, currency: Currency| format!("{} {currency}", plain_text(amount));
     output.rows(found, &titles, |account| {
         let days = match (account.first_day, account.last_day) {
             (Some(first), Some(last)) => format!("{first} to {last}"),
@@ -157,7 +157,8 @@ fn list(found: &[UnassignedAccount], output: Output) -> anyhow::Result<()> {
         };
         let waived = match (&account.waived_by, &account.reason) {
             (Some(by), Some(reason)) => format!("by {by}: {reason}"),
-            _ => "no: blocks opening".to_owned(),
+            _ if account.blocks => "no: blocks opening".to_owned(),
+            _ => "no: costs nothing".to_owned(),
         };
         vec![
             account.provider.clone(),
@@ -165,8 +166,8 @@ fn list(found: &[UnassignedAccount], output: Output) -> anyhow::Result<()> {
             account.account_id.clone(),
             days,
             account.charge_count.to_string(),
-            amount(&account.cost_exact, &account.currency),
-            amount(&account.excluded_tax, &account.currency),
+            amount(&account.cost_exact, account.currency),
+            amount(&account.excluded_tax, account.currency),
             waived,
         ]
     })

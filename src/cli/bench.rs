@@ -181,6 +181,17 @@ struct Percentiles {
     max: f64,
 }
 
+/// Settings of a worker under measurement, with so many jobs at once in each lane.
+pub(super) fn settings(concurrency: usize) -> WorkerSettings {
+    WorkerSettings {
+        name: "bench".to_owned(),
+        concurrency: Box::new(move |_| concurrency),
+        lease: Duration::from_secs(15),
+        grace: Duration::from_secs(5),
+        retry_base: Duration::from_secs(1),
+    }
+}
+
 pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
     match command {
         Command::Queue(arguments) => measure_queue(arguments, config, output).await,
@@ -282,19 +293,12 @@ impl Course {
     }
 
     fn start_worker(&self, stop: &CancellationToken) -> JoinHandle<Result<(), StoppedWorking>> {
-        let concurrency = self.concurrency;
         let worker = Worker {
             pool: self.pool.clone(),
             streams: self.streams.clone(),
             registry: self.registry.clone(),
             context: self.bench.clone(),
-            settings: WorkerSettings {
-                name: "bench".to_owned(),
-                concurrency: Box::new(move |_| concurrency),
-                lease: Duration::from_secs(15),
-                grace: Duration::from_secs(5),
-                retry_base: Duration::from_secs(1),
-            },
+            settings: settings(self.concurrency),
         };
         tokio::spawn(worker.run(stop.clone()))
     }

@@ -19,7 +19,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Failure, Output, bench::USED, enqueue, setup};
+use super::{
+    Failure, Output,
+    bench::{USED, settings},
+    enqueue, setup,
+};
 use crate::{
     clock::Clock,
     config::Config,
@@ -28,7 +32,7 @@ use crate::{
     jobs::{InitialStatus, OpenInvoices, StartBillRun, registry},
     mail::Mailer,
     providers,
-    queue::{Job, JobOptions, RequestId, StoppedWorking, Streams, Worker, WorkerSettings},
+    queue::{Job, JobOptions, RequestId, StoppedWorking, Streams, Worker},
     store::{
         bench_invoices::{self as bench, Size},
         bill_runs::{self, BillRunFilter},
@@ -191,19 +195,12 @@ impl Month {
     }
 
     fn start_worker(&self, stop: &CancellationToken) -> JoinHandle<Result<(), StoppedWorking>> {
-        let concurrency = self.concurrency;
         let worker = Worker {
             pool: self.pool.clone(),
             streams: self.streams.clone(),
             registry: Arc::new(registry()),
             context: self.context.clone(),
-            settings: WorkerSettings {
-                name: "bench".to_owned(),
-                concurrency: Box::new(move |_| concurrency),
-                lease: Duration::from_secs(15),
-                grace: Duration::from_secs(5),
-                retry_base: Duration::from_secs(1),
-            },
+            settings: settings(self.concurrency),
         };
         tokio::spawn(worker.run(stop.clone()))
     }

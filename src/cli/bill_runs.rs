@@ -19,9 +19,10 @@ use crate::{
     jobs::{BillRunPlan, InitialStatus, StartBillRun, registry},
     queue::{JobOptions, RequestId},
     store::{
-        bill_run_proofs::{self, UnownedAccount},
+        bill_run_proofs,
         bill_runs::{self, BillRun, BillRunFilter},
         database, jobs,
+        waivers::UnassignedAccount,
     },
 };
 
@@ -318,8 +319,8 @@ fn print(plan: &BillRunPlan, output: Output) -> anyhow::Result<()> {
             planned.reason.clone().unwrap_or_default(),
         ]
     })?;
-    for UnownedAccount { account_id, currency, cost_exact, is_waived } in &plan.unassigned {
-        let waived = if *is_waived { ", waived" } else { "" };
+    for UnassignedAccount { account_id, currency, cost_exact, waived_by, .. } in &plan.unassigned {
+        let waived = if waived_by.is_some() { ", waived" } else { "" };
         output.line(&format!("unassigned: account {account_id}, {} {currency}{waived}", plain_text(cost_exact)))?;
     }
     for month in &plan.provisional_months {

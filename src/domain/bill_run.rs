@@ -165,22 +165,22 @@ pub struct Balance {
     /// Currency of all amounts.
     pub currency: Currency,
     /// What the file says.
-    #[serde(serialize_with = "plain")]
+    #[serde(serialize_with = "serialize_plain")]
     pub file_total: BigDecimal,
     /// On live invoices, without the provider's tax.
-    #[serde(serialize_with = "plain")]
+    #[serde(serialize_with = "serialize_plain")]
     pub invoiced: BigDecimal,
     /// The provider's tax on live invoices' charges, which is not resold.
-    #[serde(serialize_with = "plain")]
+    #[serde(serialize_with = "serialize_plain")]
     pub excluded_tax: BigDecimal,
     /// Of accounts that belong to no customer.
-    #[serde(serialize_with = "plain")]
+    #[serde(serialize_with = "serialize_plain")]
     pub unassigned: BigDecimal,
     /// Of such accounts that somebody waived.
-    #[serde(serialize_with = "plain")]
+    #[serde(serialize_with = "serialize_plain")]
     pub waived: BigDecimal,
     /// Of customers whom no live invoice bills for this part.
-    #[serde(serialize_with = "plain")]
+    #[serde(serialize_with = "serialize_plain")]
     pub not_invoiced: BigDecimal,
 }
 
@@ -196,7 +196,11 @@ pub fn plain_text(amount: &BigDecimal) -> String {
     amount.normalized().to_plain_string()
 }
 
-fn plain<S: Serializer>(amount: &BigDecimal, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serializes an amount as [`plain_text`].
+///
+/// # Errors
+/// Those of the serializer.
+pub fn serialize_plain<S: Serializer>(amount: &BigDecimal, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&plain_text(amount))
 }
 

@@ -94,7 +94,8 @@ pub struct RefusedTransition {
     pub to: InvoiceStatus,
 }
 
-const OPEN: Step = Step { from: InvoiceStatus::Draft, to: InvoiceStatus::Open, event: EventName::Opened };
+/// Opens a draft.
+pub const OPEN: Step = Step { from: InvoiceStatus::Draft, to: InvoiceStatus::Open, event: EventName::Opened };
 const DISCARD: Step = Step { from: InvoiceStatus::Draft, to: InvoiceStatus::Discarded, event: EventName::Discarded };
 const CLOSE: Step = Step { from: InvoiceStatus::Open, to: InvoiceStatus::Closed, event: EventName::Closed };
 const REOPEN: Step = Step { from: InvoiceStatus::Closed, to: InvoiceStatus::Open, event: EventName::Reopened };

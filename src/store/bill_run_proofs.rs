@@ -174,60 +174,6 @@ pub async fn balances(connection: &mut PgConnection, period: ProviderPeriod<'_>)
     rows.into_iter().map(BalanceRow::into_balance).collect()
 }
 
-/// Charges of an account that belongs to no customer.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct UnownedAccount {
-    /// The provider account.
-    pub account_id: String,
-    /// Currency of the sum.
-    pub currency: Currency,
-    /// Exact sum of `BilledCost`, without the provider's tax rows.
-    #[serde(serialize_with = "plain")]
-    pub cost_exact: BigDecimal,
-    /// Whether somebody waived it.
-    pub is_waived: bool,
-}
-
-fn plain<S: serde::Serializer>(amount: &BigDecimal, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&crate::domain::bill_run::plain_text(amount))
-}
-
-/// Returns the accounts with charges that belong to no customer, waived or not.
-///
-/// # Errors
-/// When the database fails.
-pub async fn unowned_accounts(
-    connection: &mut PgConnection,
-    period: ProviderPeriod<'_>,
-) -> sqlx::Result<Vec<UnownedAccount>> {
-    let rows = sqlx::query!(
-        r#"SELECT total.sub_account_id AS "account_id!", total.billing_currency AS "currency!",
-               SUM(total.billed_cost) AS "cost_exact!",
-               EXISTS (SELECT FROM unassigned_waivers waiver WHERE waiver.reseller_id = $1 AND waiver.provider = $2
-                   AND waiver.billing_period_start = $3 AND waiver.account_id = total.sub_account_id) AS "is_waived!"
-         FROM held_charge_totals total
-         WHERE total.reseller_id = $1 AND total.provider = $2 AND total.billing_period_start = $3
-             AND total.customer_id IS NULL AND total.charge_category <> 'Tax' AND total.billed_cost <> 0
-         GROUP BY total.sub_account_id, total.billing_currency
-         ORDER BY total.sub_account_id, total.billing_currency"#,
-        period.reseller_id.0,
-        period.provider,
-        period.billing_period_start,
-    )
-    .fetch_all(connection)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(UnownedAccount {
-                account_id: row.account_id,
-                currency: row.currency.parse().corrupt("charge_totals.billing_currency")?,
-                cost_exact: row.cost_exact,
-                is_waived: row.is_waived,
-            })
-        })
-        .collect()
-}
-
 /// What an issued invoice bills, and what the charges that count now come to.
 #[derive(Clone, Debug)]
 pub struct LateCharges {

@@ -40,21 +40,6 @@ pub struct ChargeSource {
     pub charge_count: i64,
 }
 
-/// Charges of an account on days that no customer holds it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnassignedCharges {
-    /// The provider account.
-    pub account_id: String,
-    /// Currency of both amounts.
-    pub currency: Currency,
-    /// Exact sum of `BilledCost`, without the provider's tax rows.
-    pub cost_exact: BigDecimal,
-    /// Exact sum of the provider's tax rows.
-    pub excluded_tax: BigDecimal,
-    /// All charges, with the tax ones.
-    pub charge_count: i64,
-}
-
 /// Keeps an import from changing what counts in a month until the caller's transaction ends; several may hold it at once.
 ///
 /// Without it a draft could be made of charges that a file, committed meanwhile, supersedes, and nobody would call it
@@ -173,39 +158,6 @@ pub async fn charge_sources(
             Ok(ChargeSource {
                 charge_scope_id: row.charge_scope_id,
                 cost_currency: row.billing_currency.parse().map_err(decode)?,
-                cost_exact: row.cost_exact,
-                excluded_tax: row.excluded_tax,
-                charge_count: row.charge_count,
-            })
-        })
-        .collect()
-}
-
-/// Sums the charges of accounts on days that no customer holds them, by account and currency.
-///
-/// # Errors
-/// When Postgres fails.
-pub async fn unassigned(conn: &mut PgConnection, period: ProviderPeriod<'_>) -> sqlx::Result<Vec<UnassignedCharges>> {
-    let rows = sqlx::query!(
-        r#"SELECT sub_account_id AS "sub_account_id!", billing_currency AS "billing_currency!",
-               coalesce(SUM(billed_cost) FILTER (WHERE charge_category <> 'Tax'), 0) AS "cost_exact!",
-               coalesce(SUM(billed_cost) FILTER (WHERE charge_category = 'Tax'), 0) AS "excluded_tax!",
-               SUM(charge_count)::bigint AS "charge_count!"
-         FROM held_charge_totals
-         WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND customer_id IS NULL
-         GROUP BY sub_account_id, billing_currency
-         ORDER BY sub_account_id, billing_currency"#,
-        period.reseller_id.0,
-        period.provider,
-        period.billing_period_start
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(UnassignedCharges {
-                account_id: row.sub_account_id,
-                currency: row.billing_currency.parse().map_err(decode)?,
                 cost_exact: row.cost_exact,
                 excluded_tax: row.excluded_tax,
                 charge_count: row.charge_count,

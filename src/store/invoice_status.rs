@@ -6,7 +6,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
-use super::invoices::InvoiceState;
+use super::{
+    charge_sums::ProviderPeriod,
+    invoices::InvoiceState,
+    waivers::{UnassignedFilter, unassigned_accounts},
+};
 use crate::domain::{
     billing_period::BillingPeriod,
     ids::{InvoiceId, JobId, ResellerId},
@@ -363,18 +367,10 @@ pub async fn opening_facts(
     )
     .fetch_one(&mut *connection)
     .await?;
-    let unassigned_accounts = sqlx::query_scalar!(
-        r#"SELECT DISTINCT totals.sub_account_id AS "sub_account_id!" FROM held_charge_totals AS totals
-         WHERE totals.reseller_id = $1 AND totals.provider = $2 AND totals.billing_period_start = $3
-           AND totals.customer_id IS NULL AND totals.charge_category <> 'Tax' AND totals.billed_cost <> 0
-           AND NOT EXISTS (SELECT 1 FROM unassigned_waivers WHERE reseller_id = $1 AND provider = $2
-                           AND billing_period_start = $3 AND account_id = totals.sub_account_id)
-         ORDER BY 1 LIMIT 21"#,
-        reseller_id.0,
-        provider,
-        period.start(),
-    )
-    .fetch_all(connection)
-    .await?;
+    let month = ProviderPeriod { reseller_id, provider, billing_period_start: period.start() };
+    let blocking = UnassignedFilter { only_blocking: true, limit: 21, ..UnassignedFilter::of_month(month) };
+    let found = unassigned_accounts(connection, blocking).await?;
+    let mut unassigned_accounts: Vec<String> = found.into_iter().map(|account| account.account_id).collect();
+    unassigned_accounts.dedup();
     Ok(OpeningFacts { is_period_closed, unassigned_accounts })
 }

@@ -8,8 +8,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::{Corrupt, operator_actions::Operator};
-use crate::domain::{billing_period::BillingPeriod, directory::UnassignedWaiver, ids::ResellerId};
+use super::{Corrupt, charge_sums::ProviderPeriod, operator_actions::Operator};
+use crate::domain::{
+    bill_run::serialize_plain, billing_period::BillingPeriod, directory::UnassignedWaiver, ids::ResellerId,
+    money::Currency,
+};
 
 /// An account in a month.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,7 @@ pub struct AccountMonth<'a> {
 }
 
 /// What nobody is billed for, of one account in one month and currency.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct UnassignedAccount {
     /// Provider id.
     pub provider: String,
@@ -38,17 +41,21 @@ pub struct UnassignedAccount {
     /// The last such day.
     pub last_day: Option<NaiveDate>,
     /// Exact sum of `BilledCost`, without the provider's tax rows.
+    #[serde(serialize_with = "serialize_plain")]
     pub cost_exact: BigDecimal,
     /// Exact sum of the provider's tax rows.
+    #[serde(serialize_with = "serialize_plain")]
     pub excluded_tax: BigDecimal,
     /// Currency of both.
-    pub currency: String,
+    pub currency: Currency,
     /// All charges, with the tax ones.
     pub charge_count: i64,
     /// Who answers for it.
     pub waived_by: Option<String>,
     /// Why it is not billed.
     pub reason: Option<String>,
+    /// Whether it stands against the opening of its month's invoices: it costs something, and nobody answers for it.
+    pub blocks: bool,
 }
 
 /// Which unassigned charges are listed.
@@ -60,10 +67,23 @@ pub struct UnassignedFilter<'a> {
     pub provider: Option<&'a str>,
     /// First day of the only billing period.
     pub billing_period_start: Option<NaiveDate>,
-    /// Only those that nobody answers for.
+    /// Only those that stand against opening.
     pub only_blocking: bool,
     /// At most so many.
     pub limit: i64,
+}
+
+impl<'a> UnassignedFilter<'a> {
+    /// Asks for all of a provider's month.
+    pub fn of_month(period: ProviderPeriod<'a>) -> Self {
+        Self {
+            reseller_id: period.reseller_id,
+            provider: Some(period.provider),
+            billing_period_start: Some(period.billing_period_start),
+            only_blocking: false,
+            limit: i64::MAX,
+        }
+    }
 }
 
 /// Lists unassigned charges by month, account and currency, the latest month first; those that block opening and those
@@ -81,14 +101,16 @@ pub async fn unassigned_accounts(
                min(held.day) AS first_day, max(held.day) AS last_day,
                coalesce(SUM(held.billed_cost) FILTER (WHERE held.charge_category <> 'Tax'), 0) AS "cost_exact!",
                coalesce(SUM(held.billed_cost) FILTER (WHERE held.charge_category = 'Tax'), 0) AS "excluded_tax!",
-               SUM(held.charge_count)::bigint AS "charge_count!", waiver.waived_by AS "waived_by?", waiver.reason AS "reason?"
+               SUM(held.charge_count)::bigint AS "charge_count!", waiver.waived_by AS "waived_by?", waiver.reason AS "reason?",
+               waiver.waived_by IS NULL AND bool_or(held.charge_category <> 'Tax' AND held.billed_cost <> 0) AS "blocks!"
            FROM held_charge_totals held
            JOIN charge_scopes scope ON scope.reseller_id = held.reseller_id AND scope.id = held.charge_scope_id
            LEFT JOIN unassigned_waivers waiver ON waiver.reseller_id = held.reseller_id AND waiver.provider = held.provider
                AND waiver.billing_period_start = held.billing_period_start AND waiver.account_id = held.sub_account_id
            WHERE held.reseller_id = $1 AND held.customer_id IS NULL AND ($2::text IS NULL OR held.provider = $2)
-               AND ($3::date IS NULL OR held.billing_period_start = $3) AND NOT ($5 AND waiver.waived_by IS NOT NULL)
+               AND ($3::date IS NULL OR held.billing_period_start = $3)
            GROUP BY 1, 2, 4, 5, waiver.waived_by, waiver.reason
+           HAVING NOT $5 OR waiver.waived_by IS NULL AND bool_or(held.charge_category <> 'Tax' AND held.billed_cost <> 0)
            ORDER BY 2 DESC, 1, 4, 5 LIMIT $4"#,
         filter.reseller_id.0,
         filter.provider,
@@ -108,10 +130,11 @@ pub async fn unassigned_accounts(
                 last_day: row.last_day,
                 cost_exact: row.cost_exact,
                 excluded_tax: row.excluded_tax,
-                currency: row.currency,
+                currency: row.currency.parse().corrupt("charge_totals.billing_currency")?,
                 charge_count: row.charge_count,
                 waived_by: row.waived_by,
                 reason: row.reason,
+                blocks: row.blocks,
             })
         })
         .collect()
