@@ -171,8 +171,8 @@ pub(super) async fn compute(connection: &mut PgConnection, key: &InvoiceKey) -> 
     let parties = directory::parties(connection, key.reseller_id, key.customer_id)
         .await?
         .ok_or(Refused::UnknownCustomer(key.customer_id, key.reseller_id))?;
-    let (groups, sources) = load_charges(connection, key, profile.needs_sku()).await?;
-    let terms = price_terms::load(connection, key, &groups, &parties.language).await?;
+    let (groups, sources) = load_charges(connection, key, parties.currency, profile.needs_sku()).await?;
+    let terms = price_terms::load(connection, key, &groups, &parties).await?;
     check_sums(&groups, &sources)?;
     let taxes = price_terms::load_taxes(connection, key).await?;
     let priced = price_invoice(groups, &terms, &taxes, profile.lines_by).map_err(Refused::from)?;
@@ -221,9 +221,9 @@ fn period(key: &InvoiceKey) -> ProviderPeriod<'_> {
 async fn load_charges(
     connection: &mut PgConnection,
     key: &InvoiceKey,
+    own: Option<Currency>,
     by_sku: bool,
 ) -> Result<(Vec<CostGroup>, Vec<ChargeSource>), JobError> {
-    let own = directory::customer_currency(connection, key.reseller_id, key.customer_id).await?;
     if let Some(own) = own.filter(|own| *own != key.currency) {
         return Err(Refused::OtherCurrency(key.customer_id, own, key.currency).into());
     }

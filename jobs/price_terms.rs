@@ -12,6 +12,7 @@ use crate::{
     domain::{
         charge::ChargeCategory,
         currency_view::CurrencyView,
+        directory::PricingPolicy,
         ids::ResellerId,
         invoice::{CostGroup, Invoice},
         money::Currency,
@@ -21,7 +22,7 @@ use crate::{
     },
     queue::JobError,
     store::{
-        directory,
+        directory::{self, Parties},
         invoices::InvoiceKey,
         price_terms::{self, PricedFor, ViewOf},
     },
@@ -43,15 +44,14 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     key: &InvoiceKey,
     groups: &[CostGroup],
-    language: &str,
+    parties: &Parties,
 ) -> Result<PriceTerms, JobError> {
     let priced_for = PricedFor { customer_id: key.customer_id, provider: &key.provider };
     let period_start = key.billing_period.start();
     let rules = price_terms::price_rules(connection, key.reseller_id, Some(priced_for), true).await?;
     let policy = price_terms::policy(connection, key.reseller_id).await?;
     let mut custom_charges = price_terms::custom_charges(connection, key.reseller_id, priced_for, period_start).await?;
-    let own = directory::customer_currency(connection, key.reseller_id, key.customer_id).await?;
-    if own.is_none() {
+    if parties.currency.is_none() {
         // Such a customer may have an invoice in each currency; an amount belongs on the one in its own.
         custom_charges.retain(|charge| charge.currency.is_none_or(|currency| currency == key.currency));
     }
@@ -63,7 +63,9 @@ pub(super) async fn load(
         .collect();
     let mut exchange_rates = BTreeMap::new();
     for from in currencies {
-        let rate = rate_on(connection, key.reseller_id, (from, key.currency), key.billing_period.last_day()).await?;
+        let wanted =
+            Wanted { reseller_id: key.reseller_id, from, to: key.currency, day: key.billing_period.last_day() };
+        let rate = rate_on(connection, wanted, policy).await?;
         exchange_rates.insert(from, rate);
     }
     Ok(PriceTerms {
@@ -73,7 +75,7 @@ pub(super) async fn load(
         mirror_markup: policy.mirror_markup,
         exchange_rates,
         custom_charges,
-        language: Some(language.parse().map_err(JobError::permanent)?),
+        language: Some(parties.language.parse().map_err(JobError::permanent)?),
     })
 }
 
@@ -103,7 +105,10 @@ pub(super) async fn view(
     let rate = if let Some(rate) = frozen {
         rate
     } else {
-        let found = rate_on(connection, view.reseller_id, (invoice.currency, currency), view.viewed_on).await?;
+        let policy = price_terms::policy(connection, view.reseller_id).await?;
+        let (from, to) = (invoice.currency, currency);
+        let wanted = Wanted { reseller_id: view.reseller_id, from, to, day: view.viewed_on };
+        let found = rate_on(connection, wanted, policy).await?;
         price_terms::freeze_view_rate(connection, view, &found).await?;
         // Of two first renderings at once, one rate stays for both.
         price_terms::view_rate(connection, view).await?.unwrap_or(found)
@@ -111,15 +116,23 @@ pub(super) async fn view(
     Ok(Some(CurrencyView::of(invoice, currency, rate)))
 }
 
+/// An exchange rate that an invoice needs.
+struct Wanted {
+    reseller_id: ResellerId,
+    from: Currency,
+    to: Currency,
+    day: NaiveDate,
+}
+
 async fn rate_on(
     connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    (from, to): (Currency, Currency),
-    day: NaiveDate,
+    wanted: Wanted,
+    policy: PricingPolicy,
 ) -> Result<ExchangeRate, JobError> {
+    let Wanted { reseller_id, from, to, day } = wanted;
     let found = directory::exchange_rate(connection, reseller_id, from, to, day).await?;
     let rate = found.ok_or_else(|| JobError::permanent(Refused::from(MissingExchangeRate { from, to })))?;
-    let max_age = price_terms::policy(connection, reseller_id).await?.max_exchange_rate_age_days;
+    let max_age = policy.max_exchange_rate_age_days;
     if (day - rate.rated_on).num_days() > i64::from(max_age) {
         let rated_on = rate.rated_on;
         return Err(JobError::permanent(Refused::TooOld { from, to, rated_on, day, max_age }));

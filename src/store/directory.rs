@@ -272,6 +272,8 @@ pub struct Parties {
     pub customer: PartyDetails,
     /// BCP 47 tag.
     pub language: String,
+    /// What the customer is invoiced in; `None` is the currency of the charges.
+    pub currency: Option<Currency>,
 }
 
 /// Returns the parties of an invoice to come; `None` when the customer is not the reseller's.
@@ -286,7 +288,7 @@ pub async fn parties(
     let row = sqlx::query!(
         r#"SELECT resellers.name AS reseller_name, resellers.tax_id AS reseller_tax_id,
                 resellers.address AS reseller_address, customers.name, customers.tax_id, customers.address,
-                customers.language, customers.time_zone, customers.purchase_order,
+                customers.language, customers.currency, customers.time_zone, customers.purchase_order,
                 printed_fields(customers.reseller_id, customers.id) AS "fields!: Json<Vec<PrintedField>>"
          FROM customers JOIN resellers ON resellers.id = customers.reseller_id
          WHERE customers.reseller_id = $1 AND customers.id = $2"#,
@@ -312,6 +314,7 @@ pub async fn parties(
                 fields: row.fields.0,
             },
             language: row.language,
+            currency: row.currency.map(|code| code.parse().corrupt("customers.currency")).transpose()?,
         })
     })
     .transpose()
@@ -395,24 +398,4 @@ pub async fn recipients(
             Recipient::new(contact, row.reason)
         })
         .collect())
-}
-
-/// Returns the currency a customer is invoiced in, where it is set.
-///
-/// # Errors
-/// When the database fails, or holds what is no currency.
-pub async fn customer_currency(
-    connection: &mut PgConnection,
-    reseller_id: ResellerId,
-    customer_id: CustomerId,
-) -> sqlx::Result<Option<Currency>> {
-    let code = sqlx::query_scalar!(
-        "SELECT currency FROM customers WHERE reseller_id = $1 AND id = $2",
-        reseller_id.0,
-        customer_id.0,
-    )
-    .fetch_optional(connection)
-    .await?
-    .flatten();
-    code.map(|code| code.parse().corrupt("customers.currency")).transpose()
 }
