@@ -45,7 +45,11 @@ pub async fn take_step(
     // both the other way round would wait for each other.
     let chain = lock_chain(connection, state.key.reseller_id).await?;
     let issue = match step.event {
-        EventName::Opened => Some(next_number(connection, state, now.date_naive()).await?),
+        EventName::Opened => {
+            let series = numbering::series(state.kind, now.date_naive());
+            let (next, day) = take_numbers(connection, state.key.reseller_id, &series, 1, now.date_naive()).await?;
+            Some((numbering::number(&series, next), day))
+        }
         EventName::Generated | EventName::Reopened | EventName::Closed | EventName::Voided | EventName::Discarded => {
             None
         }
@@ -81,26 +85,29 @@ pub async fn take_step(
     Ok(append(connection, chain, state, Happening { name: step.event, change, cause, occurred_at: now }).await?)
 }
 
-/// Takes the next number of the invoice's series. The row stays locked until the transaction ends, so that a number
-/// is used exactly when its invoice opens, and days of issue never go back within a series.
-async fn next_number(
+/// Takes the next numbers of a series: returns the first of them and the day of issue. The row stays locked until the
+/// transaction ends, so that a number is used exactly when its invoice opens, and days of issue never go back within a
+/// series.
+pub(super) async fn take_numbers(
     connection: &mut PgConnection,
-    state: &InvoiceState,
+    reseller_id: ResellerId,
+    series: &str,
+    count: i64,
     today: NaiveDate,
-) -> sqlx::Result<(String, NaiveDate)> {
-    let series = numbering::series(state.kind, today);
+) -> sqlx::Result<(i64, NaiveDate)> {
     let row = sqlx::query!(
-        r#"INSERT INTO number_series (reseller_id, series, next, last_issued_on) VALUES ($1, $2, 2, $3)
+        r#"INSERT INTO number_series (reseller_id, series, next, last_issued_on) VALUES ($1, $2, 1 + $3::bigint, $4)
            ON CONFLICT (reseller_id, series) DO UPDATE
-           SET next = number_series.next + 1, last_issued_on = greatest(number_series.last_issued_on, $3)
-           RETURNING next - 1 AS "consecutive!", last_issued_on"#,
-        state.key.reseller_id.0,
+           SET next = number_series.next + $3, last_issued_on = greatest(number_series.last_issued_on, $4)
+           RETURNING next - $3 AS "first!", last_issued_on"#,
+        reseller_id.0,
         series,
+        count,
         today,
     )
     .fetch_one(connection)
     .await?;
-    Ok((numbering::number(&series, row.consecutive), row.last_issued_on))
+    Ok((row.first, row.last_issued_on))
 }
 
 /// Appends an event to the reseller's hash chain and returns its place.

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 
 use super::{
     directory::Recipient,
-    invoice_status::{ChainEnd, StepError, lock_chain},
+    invoice_status::{ChainEnd, StepError, lock_chain, take_numbers},
     invoices::InvoiceState,
 };
 use crate::domain::{
@@ -35,7 +35,7 @@ pub async fn open_drafts(
     let Some(reseller_id) = drafts.first().map(|draft| draft.key.reseller_id) else { return Ok(Vec::new()) };
     // The chain before the numbers, as every other way of opening does.
     let chain = lock_chain(connection, reseller_id).await?;
-    let issues = take_numbers(connection, reseller_id, drafts, now.date_naive()).await?;
+    let issues = number(connection, reseller_id, drafts, now.date_naive()).await?;
     change_statuses(connection, reseller_id, drafts, (step, now), &issues).await?;
     for draft in &mut *drafts {
         draft.status = step.to;
@@ -44,9 +44,8 @@ pub async fn open_drafts(
     Ok(append_events(connection, chain, drafts, (step, cause, now)).await?)
 }
 
-/// Takes the numbers that a block needs: of each series at once, and given out in the order of the drafts. The series
-/// stays locked until the transaction ends.
-async fn take_numbers(
+/// Takes the numbers that a block needs: of each series at once, and given out in the order of the drafts.
+async fn number(
     connection: &mut PgConnection,
     reseller_id: ResellerId,
     drafts: &[InvoiceState],
@@ -58,19 +57,7 @@ async fn take_numbers(
     }
     let mut taken: BTreeMap<String, (i64, NaiveDate)> = BTreeMap::new();
     for (series, count) in wanted {
-        let row = sqlx::query!(
-            r#"INSERT INTO number_series (reseller_id, series, next, last_issued_on) VALUES ($1, $2, 1 + $3::bigint, $4)
-               ON CONFLICT (reseller_id, series) DO UPDATE
-               SET next = number_series.next + $3, last_issued_on = greatest(number_series.last_issued_on, $4)
-               RETURNING next - $3 AS "first!", last_issued_on"#,
-            reseller_id.0,
-            series,
-            count,
-            today,
-        )
-        .fetch_one(&mut *connection)
-        .await?;
-        taken.insert(series, (row.first, row.last_issued_on));
+        taken.insert(series.clone(), take_numbers(connection, reseller_id, &series, count, today).await?);
     }
     let mut give = |draft: &InvoiceState| {
         let series = numbering::series(draft.kind, today);

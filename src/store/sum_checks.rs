@@ -29,7 +29,8 @@ pub struct InvoiceDifference {
 }
 
 /// Returns up to 20 amounts printed on a reseller's invoices, of one month or all, that do not follow from each other: lines
-/// rounded half-up, their sum, tax by tax, the total.
+/// rounded half-up, their sum, tax by tax, the total. A tax's base is the sum of the lines that name it; where no line of
+/// the invoice names one, as before lines did, it is the subtotal.
 ///
 /// # Errors
 /// When the database fails.
@@ -50,8 +51,13 @@ pub async fn find_wrong_amounts(
              JOIN unnest($3::text[], $4::integer[]) AS unit (currency, minor_units) USING (currency)
              WHERE reseller_id = $1 AND status <> 'discarded' AND ($2::date IS NULL OR billing_period_start = $2)
          ), line AS (
-             SELECT invoice_id, SUM(net) AS net, SUM(price_exact) AS price_exact
+             SELECT invoice_id, SUM(net) AS net, SUM(price_exact) AS price_exact,
+                    bool_or(details ? 'taxes') AS names_taxes
              FROM invoice_lines WHERE reseller_id = $1 GROUP BY invoice_id
+         ), taxed AS (
+             SELECT invoice_id, place::integer + 1 AS position, SUM(net) AS net
+             FROM invoice_lines CROSS JOIN LATERAL jsonb_array_elements(details -> 'taxes') AS place
+             WHERE reseller_id = $1 GROUP BY 1, 2
          ), tax AS (
              SELECT invoice_id, SUM(amount) AS amount FROM invoice_taxes WHERE reseller_id = $1 GROUP BY invoice_id
          ), compared AS (
@@ -69,9 +75,12 @@ pub async fn find_wrong_amounts(
              UNION ALL
              SELECT invoice.id, invoice.name, amount.*
              FROM invoice JOIN invoice_taxes AS tax ON tax.reseller_id = $1 AND tax.invoice_id = invoice.id
+             LEFT JOIN line ON line.invoice_id = invoice.id
+             LEFT JOIN taxed ON taxed.invoice_id = invoice.id AND taxed.position = tax.position
              CROSS JOIN LATERAL (VALUES
                  ('tax ' || tax.name, tax.amount, round(tax.base * tax.rate, invoice.minor_units)),
-                 ('base of tax ' || tax.name, tax.base, invoice.subtotal)) AS amount (what, recorded, computed)
+                 ('base of tax ' || tax.name, tax.base,
+                  CASE WHEN line.names_taxes THEN coalesce(taxed.net, 0) ELSE invoice.subtotal END)) AS amount (what, recorded, computed)
          )
          SELECT id AS "invoice_id!: InvoiceId", name AS "invoice_name!", what AS "what!", recorded AS "recorded!",
                 computed AS "computed!"
