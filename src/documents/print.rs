@@ -228,7 +228,9 @@ mod tests {
     #[test]
     fn it_has_language_lines_and_totals() {
         let page = page(&model(&invoice(), "es-MX"));
-        for expected in ["<html lang=\"es-MX\">", "<details open>", "Panadería Hermanos Muñoz, S.A.", "23,456.78"] {
+        for expected in
+            ["<html lang=\"es-MX\" dir=\"ltr\">", "<details open>", "Panadería Hermanos Muñoz, S.A.", "23,456.78"]
+        {
             assert!(page.contains(expected), "{expected} is not in the page");
         }
         assert!(!page.contains("class=\"mark"));
