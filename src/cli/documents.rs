@@ -63,7 +63,7 @@ pub enum Command {
 pub struct Which {
     /// The invoice's id, number or document id.
     invoice: String,
-    /// Which export: pdf, csv, detailed_csv, print.
+    /// Which export, as `documents list` names it.
     #[arg(long)]
     kind: DocumentKind,
     /// Shown in another currency than the invoice's own.
