@@ -104,6 +104,11 @@ mail-documents = { $count ->
     [one] Angehängtes Dokument
    *[other] Angehängte Dokumente
 }
+mail-links = { $count ->
+    [one] Dokument zum Herunterladen
+   *[other] Dokumente zum Herunterladen
+}
+mail-link-until = verfügbar bis zum { $date }
 mail-signature = Mit freundlichen Grüßen
 mail-footer = Diese Nachricht von { $reseller_name } an die Ansprechpartner für die Abrechnung bei { $customer_name } wurde automatisch versendet.
 

@@ -103,6 +103,11 @@ mail-documents = { $count ->
     [one] Attached document
    *[other] Attached documents
 }
+mail-links = { $count ->
+    [one] Document to download
+   *[other] Documents to download
+}
+mail-link-until = available until { $date }
 mail-signature = Kind regards,
 mail-footer = This message from { $reseller_name } to the billing contacts of { $customer_name } was sent automatically.
 

@@ -103,6 +103,11 @@ mail-documents = { $count ->
     [one] Documento adjunto
    *[other] Documentos adjuntos
 }
+mail-links = { $count ->
+    [one] Documento para descargar
+   *[other] Documentos para descargar
+}
+mail-link-until = disponible hasta el { $date }
 mail-signature = Atentamente,
 mail-footer = Este mensaje de { $reseller_name } para los contactos de facturación de { $customer_name } se ha enviado de forma automática.
 

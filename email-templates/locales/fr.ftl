@@ -103,6 +103,11 @@ mail-documents = { $count ->
     [one] Document joint
    *[other] Documents joints
 }
+mail-links = { $count ->
+    [one] Document à télécharger
+   *[other] Documents à télécharger
+}
+mail-link-until = disponible jusqu’au { $date }
 mail-signature = Cordialement,
 mail-footer = Ce message de { $reseller_name } aux contacts de facturation de { $customer_name } a été envoyé automatiquement.
 

@@ -324,10 +324,11 @@ mod tests {
     fn html_loads_nothing_from_elsewhere() {
         for event in EVENTS {
             let rendered = render(event, &language("en"), &message(event)).expect("a message");
+            // A link is followed by its reader, never loaded.
+            let loaded = rendered.html.replace("<a class=\"strong\" href=\"https:", "");
             assert!(
-                !["http:", "https:", "src=", "url(", "<link", "<script"]
-                    .iter()
-                    .any(|what| rendered.html.contains(what))
+                !["http:", "https:", "src=", "url(", "<link", "<script"].iter().any(|what| loaded.contains(what)),
+                "{loaded}"
             );
         }
     }
