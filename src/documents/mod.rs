@@ -8,6 +8,8 @@ mod csv;
 mod detailed_csv;
 mod focus;
 mod labels;
+#[cfg(test)]
+mod languages_tests;
 mod model;
 mod pdf;
 mod print;

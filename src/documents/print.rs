@@ -21,7 +21,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
     let page = html! {
         (DOCTYPE)
-        html lang=(model.language) {
+        html lang=(model.language) dir=(model.direction.as_str()) {
             head {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(*POLICY);
@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn it_has_language_lines_and_totals() {
         let page = page(&model(&invoice(), "es-MX"));
-        for expected in ["<html lang=\"es-MX\">", "<details open>", "Panadería Hermanos Muñoz, S.A.", "23,456.78"] {
+        for expected in
+            ["<html lang=\"es-MX\" dir=\"ltr\">", "<details open>", "Panadería Hermanos Muñoz, S.A.", "23,456.78"]
+        {
             assert!(page.contains(expected), "{expected} is not in the page");
         }
         assert!(!page.contains("class=\"mark"));
