@@ -13,6 +13,7 @@ use icu_datetime::{
 };
 use icu_decimal::{DecimalFormatter, input::Decimal};
 use icu_locale_core::Locale;
+use icu_plurals::{PluralCategory, PluralRules};
 use unic_langid::LanguageIdentifier;
 
 use super::{
@@ -28,6 +29,7 @@ pub struct Formats {
     decimal: DecimalFormatter,
     date: FixedCalendarDateTimeFormatter<Gregorian, YMD>,
     month: FixedCalendarDateTimeFormatter<Gregorian, YM>,
+    plurals: PluralRules,
     patterns: &'static Patterns,
     /// The mark of numbers and the one that stands for it in amounts.
     mark_of_amounts: Option<(&'static str, &'static str)>,
@@ -39,14 +41,16 @@ impl Formats {
         let refused = |problem: String| LanguageError::NoFormats { locale: locale.to_owned(), problem };
         let parsed: Locale = format!("{locale}-{LATIN_DIGITS}").parse().map_err(|error| refused(format!("{error}")))?;
         let identifier: LanguageIdentifier = locale.parse().map_err(|error| refused(format!("{error}")))?;
+        let month_locale = month_locale(&parsed);
         let mark = MARKS_OF_AMOUNTS.iter().find(|(tag, ..)| *tag == locale);
         Ok(Self {
             decimal: DecimalFormatter::try_new((&parsed).into(), <_>::default())
                 .map_err(|error| refused(error.to_string()))?,
             date: FixedCalendarDateTimeFormatter::try_new((&parsed).into(), YMD::long())
                 .map_err(|error| refused(error.to_string()))?,
-            month: FixedCalendarDateTimeFormatter::try_new((&parsed).into(), YM::long())
+            month: FixedCalendarDateTimeFormatter::try_new((&month_locale).into(), YM::long())
                 .map_err(|error| refused(error.to_string()))?,
+            plurals: PluralRules::try_new_cardinal((&parsed).into()).map_err(|error| refused(error.to_string()))?,
             patterns: patterns_of(&identifier).ok_or_else(|| refused("no patterns at all".to_owned()))?,
             mark_of_amounts: mark.map(|(_, plain, of_amounts)| (*plain, *of_amounts)),
         })
@@ -77,6 +81,18 @@ impl Formats {
         fill(self.patterns.percent, &self.decimal(percentage, decimals), "")
     }
 
+    /// Returns CLDR's name of the form that goes with a count.
+    pub fn plural(&self, count: i64) -> &'static str {
+        match self.plurals.category_for(count.unsigned_abs()) {
+            PluralCategory::Zero => "zero",
+            PluralCategory::One => "one",
+            PluralCategory::Two => "two",
+            PluralCategory::Few => "few",
+            PluralCategory::Many => "many",
+            PluralCategory::Other => "other",
+        }
+    }
+
     /// Writes a day: `31 de agosto de 2026`.
     pub fn date(&self, date: NaiveDate) -> String {
         to_gregorian(date).map_or_else(|| date.to_string(), |date| self.date.format(&date).to_string())
@@ -86,6 +102,16 @@ impl Formats {
     pub fn month(&self, date: NaiveDate) -> String {
         to_gregorian(date).map_or_else(|| date.format("%Y-%m").to_string(), |date| self.month.format(&date).to_string())
     }
+}
+
+/// Returns the locale whose pattern of months is used: of Portuguese that of Portugal, which is the same. In Brazil's
+/// ICU4X 2.4 has the year of the week (`MMMM 'de' Y`), which it cannot format: it panics where debug assertions are on.
+fn month_locale(locale: &Locale) -> Locale {
+    let mut of_months = locale.clone();
+    if of_months.id.language.as_str() == "pt" {
+        of_months.id.region = "PT".parse().ok();
+    }
+    of_months
 }
 
 /// Finds what a locale does: itself, without its region, without its script, its language; else what CLDR's root does.

@@ -64,7 +64,7 @@ fn numbers_follow_the_region() {
         ("es", ["1.234.567,89", "1234,50", "-0,01"]),
         ("es-MX", ["1,234,567.89", "1,234.50", "-0.01"]),
         ("de", ["1.234.567,89", "1.234,50", "-0,01"]),
-        ("de-CH", ["1’234’567.89", "1’234.50", "-0.01"]),
+        ("de-CH", ["1'234'567.89", "1'234.50", "-0.01"]),
         ("fr", ["1\u{202f}234\u{202f}567,89", "1\u{202f}234,50", "-0,01"]),
         ("it", ["1.234.567,89", "1.234,50", "-0,01"]),
         ("nl", ["1.234.567,89", "1.234,50", "-0,01"]),
@@ -112,7 +112,7 @@ fn money_stands_where_the_region_puts_it() {
         ("es-Latn-MX", "EUR\u{a0}12,345.60", "-EUR\u{a0}0.50"),
         ("de", "12.345,60\u{a0}EUR", "-0,50\u{a0}EUR"),
         ("de-AT", "EUR\u{a0}12.345,60", "-EUR\u{a0}0,50"),
-        ("de-CH", "EUR\u{a0}12’345.60", "EUR-0.50"),
+        ("de-CH", "EUR\u{a0}12'345.60", "EUR-0.50"),
         ("fr", "12\u{202f}345,60\u{a0}EUR", "-0,50\u{a0}EUR"),
         ("it", "12.345,60\u{a0}EUR", "-0,50\u{a0}EUR"),
         ("nl", "EUR\u{a0}12.345,60", "EUR\u{a0}-0,50"),
@@ -194,6 +194,7 @@ fn a_calendar_month_is_named_and_another_period_shows_its_last_day() {
     for (tag, month, other) in [
         ("en", "August 2026", "August 5, 2026 – September 4, 2026"),
         ("es", "agosto de 2026", "5 de agosto de 2026 – 4 de septiembre de 2026"),
+        ("pt-BR", "agosto de 2026", "5 de agosto de 2026 – 4 de setembro de 2026"),
         ("pl", "sierpień 2026", "5 sierpnia 2026 – 4 września 2026"),
         ("ja", "2026年8月", "2026年8月5日～2026年9月4日"),
         ("ar", "أغسطس 2026", "\u{2068}5 أغسطس 2026\u{2069} – \u{2068}4 سبتمبر 2026\u{2069}"),
@@ -275,4 +276,16 @@ fn a_missing_text_or_argument_is_an_error() {
     let english = language("en");
     assert!(matches!(english.text("document-nothing"), Err(LanguageError::MissingText { .. })));
     assert!(matches!(english.text("document-replaces"), Err(LanguageError::Argument { .. })));
+}
+
+#[test]
+fn every_region_of_every_language_writes_days_and_months() {
+    let regions = cldr_patterns::PATTERNS.iter().flat_map(|patterns| patterns.tags.split(' '));
+    let is_ours = |tag: &&str| Language::supported().any(|ours| ours.split('-').next() == tag.split('-').next());
+    for tag in regions.filter(is_ours).chain(Language::supported()) {
+        let language = language(tag);
+        for text in [language.month(day("2026-08-01")), language.date(day("2026-08-31"))] {
+            assert!(text.contains("2026") && text.chars().count() >= 7, "{tag}: {text}");
+        }
+    }
 }

@@ -168,7 +168,8 @@ impl Language {
             match argument {
                 Argument::Text(text) => filled.set(*name, *text),
                 Argument::Count(count) => {
-                    filled.set(*name, *count);
+                    // Not as a number: Fluent's own rules take 103 things in Arabic for 100 (CLDR 37, without its remainders).
+                    filled.set(*name, self.0.formats.plural(*count));
                     filled.set(format!("{name}_formatted"), self.decimal(&BigDecimal::from(*count), 0));
                 }
             }
