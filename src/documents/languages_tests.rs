@@ -82,83 +82,86 @@ fn the_page_to_print_says_its_language_and_direction() {
     }
 }
 
+/// Tag, title, file name, day of issue, total and heading of corrections of one invoice.
+const ONE_LANGUAGE: [(&str, &str, &str, &str, &str, &str); 10] = [
+    (
+        "en",
+        "Invoice 2026-00042",
+        "invoice-2026-00042",
+        "September 3, 2026",
+        "EUR\u{a0}30,640.02",
+        "Corrections for July 2026",
+    ),
+    (
+        "es",
+        "Factura 2026-00042",
+        "factura-2026-00042",
+        "3 de septiembre de 2026",
+        "30.640,02\u{a0}EUR",
+        "Correcciones de julio de 2026",
+    ),
+    (
+        "de",
+        "Rechnung 2026-00042",
+        "rechnung-2026-00042",
+        "3. September 2026",
+        "30.640,02\u{a0}EUR",
+        "Korrekturen für Juli 2026",
+    ),
+    (
+        "fr",
+        "Facture 2026-00042",
+        "facture-2026-00042",
+        "3 septembre 2026",
+        "30\u{202f}640,02\u{a0}EUR",
+        "Corrections, juillet 2026",
+    ),
+    (
+        "it",
+        "Fattura 2026-00042",
+        "fattura-2026-00042",
+        "3 settembre 2026",
+        "30.640,02\u{a0}EUR",
+        "Rettifiche di luglio 2026",
+    ),
+    (
+        "nl",
+        "Factuur 2026-00042",
+        "factuur-2026-00042",
+        "3 september 2026",
+        "EUR\u{a0}30.640,02",
+        "Correcties voor juli 2026",
+    ),
+    (
+        "pl",
+        "Faktura 2026-00042",
+        "faktura-2026-00042",
+        "3 września 2026",
+        "30\u{a0}640,02\u{a0}EUR",
+        "Korekty za lipiec 2026",
+    ),
+    (
+        "pt-BR",
+        "Fatura 2026-00042",
+        "fatura-2026-00042",
+        "3 de setembro de 2026",
+        "EUR\u{a0}30.640,02",
+        "Correções de julho de 2026",
+    ),
+    ("ja", "請求書 2026-00042", "seikyusho-2026-00042", "2026年9月3日", "EUR\u{a0}30,640.02", "2026年7月分の訂正"),
+    (
+        "ar",
+        "فاتورة 2026-00042",
+        "fatura-2026-00042",
+        "3 سبتمبر 2026",
+        "\u{200f}30,640.02\u{a0}\u{200f}EUR",
+        "تصحيحات يوليو 2026",
+    ),
+];
+
 #[test]
 fn heading_file_names_dates_and_amounts_of_one_document_are_of_one_language() {
-    for (tag, title, file_name, issued_on, total, correction) in [
-        (
-            "en",
-            "Invoice 2026-00042",
-            "invoice-2026-00042",
-            "September 3, 2026",
-            "EUR\u{a0}30,640.02",
-            "Corrections for July 2026",
-        ),
-        (
-            "es",
-            "Factura 2026-00042",
-            "factura-2026-00042",
-            "3 de septiembre de 2026",
-            "30.640,02\u{a0}EUR",
-            "Correcciones de julio de 2026",
-        ),
-        (
-            "de",
-            "Rechnung 2026-00042",
-            "rechnung-2026-00042",
-            "3. September 2026",
-            "30.640,02\u{a0}EUR",
-            "Korrekturen für Juli 2026",
-        ),
-        (
-            "fr",
-            "Facture 2026-00042",
-            "facture-2026-00042",
-            "3 septembre 2026",
-            "30\u{202f}640,02\u{a0}EUR",
-            "Corrections, juillet 2026",
-        ),
-        (
-            "it",
-            "Fattura 2026-00042",
-            "fattura-2026-00042",
-            "3 settembre 2026",
-            "30.640,02\u{a0}EUR",
-            "Rettifiche di luglio 2026",
-        ),
-        (
-            "nl",
-            "Factuur 2026-00042",
-            "factuur-2026-00042",
-            "3 september 2026",
-            "EUR\u{a0}30.640,02",
-            "Correcties voor juli 2026",
-        ),
-        (
-            "pl",
-            "Faktura 2026-00042",
-            "faktura-2026-00042",
-            "3 września 2026",
-            "30\u{a0}640,02\u{a0}EUR",
-            "Korekty za lipiec 2026",
-        ),
-        (
-            "pt-BR",
-            "Fatura 2026-00042",
-            "fatura-2026-00042",
-            "3 de setembro de 2026",
-            "EUR\u{a0}30.640,02",
-            "Correções de julho de 2026",
-        ),
-        ("ja", "請求書 2026-00042", "seikyusho-2026-00042", "2026年9月3日", "EUR\u{a0}30,640.02", "2026年7月分の訂正"),
-        (
-            "ar",
-            "فاتورة 2026-00042",
-            "fatura-2026-00042",
-            "3 سبتمبر 2026",
-            "\u{200f}30,640.02\u{a0}\u{200f}EUR",
-            "تصحيحات يوليو 2026",
-        ),
-    ] {
+    for (tag, title, file_name, issued_on, total, correction) in ONE_LANGUAGE {
         let model = model(&invoice(), tag);
         let plain = |text: &str| text.replace(['\u{2068}', '\u{2069}'], "");
         assert_eq!((plain(&model.title).as_str(), model.file_stem.as_str()), (title, file_name));

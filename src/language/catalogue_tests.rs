@@ -43,10 +43,11 @@ fn quoted(folder: &Path, found: &mut BTreeSet<String>) {
     let literal = Regex::new(r#""([a-z0-9-]+)""#).expect("an expression");
     for entry in fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
-        let name = path.to_string_lossy().into_owned();
+        let is = |ending| path.extension().is_some_and(|extension| extension == ending);
+        let is_test = path.to_string_lossy().ends_with("_tests.rs");
         if path.is_dir() {
             quoted(&path, found);
-        } else if (name.ends_with(".rs") && !name.ends_with("_tests.rs")) || name.ends_with(".hbs") {
+        } else if (is("rs") && !is_test) || is("hbs") {
             let text = fs::read_to_string(&path).expect("a readable source");
             let code = text.split("mod tests").next().unwrap_or_default();
             found.extend(literal.captures_iter(code).map(|found| found[1].to_owned()));
