@@ -8,6 +8,8 @@ mod csv;
 mod detailed_csv;
 mod focus;
 mod labels;
+#[cfg(test)]
+mod languages_tests;
 mod layout;
 mod model;
 mod pdf;

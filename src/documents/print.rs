@@ -34,7 +34,7 @@ pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
     );
     let page = html! {
         (DOCTYPE)
-        html lang=(model.language) dir=(direction(&model.language)) {
+        html lang=(model.language) dir=(model.direction.as_str()) {
             head {
                 meta charset="utf-8";
                 meta http-equiv="Content-Security-Policy" content=(policy);
@@ -58,18 +58,12 @@ pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
     page.into_string().into_bytes()
 }
 
-/// Tells which way a language is written, as HTML says it.
-fn direction(language: &str) -> &'static str {
-    let is_rtl = language.split('-').next().is_some_and(|primary| RIGHT_TO_LEFT.contains(&primary));
-    if is_rtl { "rtl" } else { "ltr" }
-}
-
 /// Writes what stands above and below each printed page: the title, but not above itself, and which page it is.
 fn page_margins(model: &DocumentModel) -> String {
     let font = "font: 8pt \"Noto Sans\", system-ui, sans-serif; color: #39414c;";
     let title = css_text(&cut_after(&model.title, MAX_TITLE_CHARS));
     let page = css_text(&model.labels.page_between(PAGE, PAGES));
-    let (above, below) = match direction(&model.language) {
+    let (above, below) = match model.direction.as_str() {
         "rtl" => ("@top-right", "@bottom-left"),
         _ => ("@top-left", "@bottom-right"),
     };

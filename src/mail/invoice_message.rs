@@ -88,7 +88,7 @@ impl InvoiceMessage {
             customer_name: to_one_line(&invoice.customer.name),
             recipient_name: to_one_line(recipient_name),
             provider: to_one_line(provider_name),
-            billing_period: language.billing_period(invoice.billing_period),
+            billing_period: language.billing_period(invoice.billing_period)?,
             total: language.money(&total, invoice.currency),
             reason: None,
             documents: attachments
@@ -228,7 +228,7 @@ mod tests {
         let invoice = invoice(InvoiceKind::CreditNote, "-10");
         let english = Language::for_tag(&"en".parse().expect("a tag")).expect("a language");
         let message = InvoiceMessage::new(&invoice, &english, "", "Oracle", &[]).expect("a message");
-        assert_eq!((message.kind, message.total.as_str()), (InvoiceKind::CreditNote, "10.00\u{a0}EUR"));
+        assert_eq!((message.kind, message.total.as_str()), (InvoiceKind::CreditNote, "EUR\u{a0}10.00"));
         assert_eq!(message.with_reason(Some(" wrong\nrate ")).reason.as_deref(), Some("wrong rate"));
     }
 
