@@ -20,7 +20,6 @@ const PAGE: char = '\u{e000}';
 /// Stands in a text where the count of printed pages goes.
 const PAGES: char = '\u{e001}';
 /// Languages that are written from right to left.
-const RIGHT_TO_LEFT: [&str; 4] = ["ar", "fa", "he", "ur"];
 
 static STYLE_HASH: LazyLock<String> = LazyLock::new(|| base64(&Sha256::digest(STYLE)));
 
