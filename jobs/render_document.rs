@@ -1,8 +1,9 @@
 //! Renders one export of an invoice and keeps it in the object store, then lets the mails go that waited for it.
 //!
-//! Idempotent by invoice, version, kind, language, template and currency of the view: rendering is a pure function of them, so a second run
-//! writes the same bytes to the same place. A version the invoice has left behind is no longer rendered; the documents
-//! of the version that followed release its mails.
+//! Idempotent by invoice, version, kind, language, template and currency of the view: rendering is a pure function of
+//! them, so a second run writes the same bytes to the same place. What an opened invoice's version has is frozen: its
+//! stored bytes stand, and no later layout makes a second. A version the invoice has left behind is no longer rendered;
+//! the documents of the version that followed release its mails.
 
 use std::{
     io::{Read, Seek, Write},
@@ -37,6 +38,7 @@ use crate::{
     store::{
         detailed_charges,
         documents::{self as document_rows, NewDocument},
+        frozen_documents::{self, DocumentName, FrozenDocument},
         invoices,
         jobs::Progress,
         notifications,
@@ -96,7 +98,15 @@ impl Job for RenderDocument {
             return Ok(attempt.complete_without_effects(message));
         }
         let printed = print(&mut connection, &invoice, self.currency).await?;
+        let frozen = self.first_rendering(&mut connection, &invoice, printed.currency()).await?;
         drop(connection);
+        if let Some(frozen) = frozen
+            && self.stands(&context, &frozen, printed.currency()).await?
+        {
+            let mut effects = attempt.begin().await?;
+            self.release_mails(&mut effects, &invoice.language.to_string()).await?;
+            return effects.complete(format!("{} is rendered already", frozen.file_name)).await;
+        }
         let rows = AtomicI64::new(0);
         let progress = || Progress { done: rows.load(Ordering::Relaxed), total: None, note: "rows written".to_owned() };
         // Dropped in the middle it leaves nothing: the object store shows a file once it is whole.
@@ -107,13 +117,68 @@ impl Job for RenderDocument {
         // Before a row refers to it: the other way round this and a status change would wait for each other. And of two
         // renderings that end together the later one sees the earlier.
         invoices::lock(effects.connection(), self.reseller_id, self.invoice_id).await?;
-        document_rows::record(effects.connection(), &document).await?;
+        let first = self.first_rendering(effects.connection(), &invoice, document.currency).await?;
+        // A worker of another release may have been faster, with its layout.
+        if first.is_none_or(|first| first.template_hash == document.template_hash) {
+            document_rows::record(effects.connection(), &document).await?;
+        }
         self.release_mails(&mut effects, &document.language).await?;
         effects.complete(format!("{} of {} bytes", document.file_name, document.size_bytes)).await
     }
 }
 
+/// Says that what a customer was given can be neither found nor made again.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{location}` is missing in the object store and was rendered with another layout (version {version}) than this \
+     release has; restore the file from a backup"
+)]
+struct LostDocument {
+    location: String,
+    version: String,
+}
+
 impl RenderDocument {
+    /// Returns the document that the customer may have already; a draft's is nobody's.
+    async fn first_rendering(
+        &self,
+        connection: &mut PgConnection,
+        invoice: &Invoice,
+        currency: Option<Currency>,
+    ) -> Result<Option<FrozenDocument>, JobError> {
+        if invoice.status == InvoiceStatus::Draft {
+            return Ok(None);
+        }
+        let name = DocumentName {
+            reseller_id: self.reseller_id,
+            invoice_id: self.invoice_id,
+            invoice_version: self.version,
+            kind: self.kind,
+            language: &invoice.language.to_string(),
+            currency,
+        };
+        Ok(frozen_documents::first_rendering(connection, name).await?)
+    }
+
+    /// Tells whether a frozen document's bytes are where they were put; if not, this release must be able to make them.
+    async fn stands(
+        &self,
+        context: &Context,
+        frozen: &FrozenDocument,
+        currency: Option<Currency>,
+    ) -> Result<bool, JobError> {
+        match context.objects.head(&Path::from(frozen.location.as_str())).await {
+            Ok(found) if i64::try_from(found.size).is_ok_and(|size| size == frozen.size_bytes) => return Ok(true),
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(JobError::transient(error)),
+        }
+        if frozen.template_hash == documents::template_hash(self.kind, currency) {
+            return Ok(false);
+        }
+        let version = frozen.layout_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+        Err(JobError::permanent(LostDocument { location: frozen.location.clone(), version }))
+    }
+
     async fn render(
         &self,
         context: &Context,
@@ -121,7 +186,7 @@ impl RenderDocument {
         printed: Printed,
         rows: &AtomicI64,
     ) -> Result<NewDocument, JobError> {
-        let currency = printed.view.as_ref().map(|view| view.currency);
+        let currency = printed.currency();
         let template_hash = documents::template_hash(self.kind, currency);
         let of_view = currency.map(|currency| format!("-{currency}")).unwrap_or_default();
         let language = invoice.language.to_string();
@@ -150,6 +215,7 @@ impl RenderDocument {
             language,
             currency,
             template_hash,
+            layout_version: documents::layout_version(self.kind),
             file_name,
             location: location.to_string(),
             sha256,
@@ -192,6 +258,12 @@ impl RenderDocument {
 pub(super) struct Printed {
     model: DocumentModel,
     view: Option<CurrencyView>,
+}
+
+impl Printed {
+    fn currency(&self) -> Option<Currency> {
+        self.view.as_ref().map(|view| view.currency)
+    }
 }
 
 /// Prints an invoice, with the names that were looked up beside it, in its own currency or a view in another.

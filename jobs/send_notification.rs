@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{Days, NaiveTime};
 use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use super::render_document::ATTACHED;
 use crate::{
     context::Context,
     domain::{
+        download_link::DownloadGrant,
         ids::{NotificationId, ResellerId},
         invoice::Invoice,
         invoice_event::EventName,
@@ -22,7 +24,7 @@ use crate::{
         language_tag::NotALanguageTag,
     },
     language::Language,
-    mail::{Attachment, Correspondent, InvoiceMessage, OutgoingMail, SendError, templates},
+    mail::{Attachment, Correspondent, InvoiceMessage, LinkedDocument, OutgoingMail, SendError, templates},
     providers,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
@@ -35,6 +37,15 @@ use crate::{
 
 /// How long to wait for documents that went missing: a mail is asked for once they are rendered.
 const DOCUMENTS_LATER: Duration = Duration::from_secs(30);
+
+/// How long the links of a mail are good: invoices are paid within a month, mostly.
+const LINKS_LAST: Days = Days::new(30);
+
+/// What goes with a mail.
+struct Enclosed {
+    attachments: Vec<Attachment>,
+    linked: Vec<StoredDocument>,
+}
 
 /// Names the notification.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -141,14 +152,20 @@ impl SendNotification {
         notification: &StoredNotification,
         invoice: &Invoice,
     ) -> Result<OutgoingMail, JobError> {
-        let attachments = self.attachments(context, connection, notification, invoice).await?;
+        let enclosed = self.enclosed(context, connection, notification, invoice).await?;
         let provider = providers::find(&invoice.provider).map_err(JobError::permanent)?;
         let tag = notification.language.parse().map_err(|error: NotALanguageTag| JobError::permanent(error))?;
         let language = Language::for_tag(&tag).map_err(JobError::permanent)?;
-        let message =
-            InvoiceMessage::new(invoice, &language, &notification.recipient_name, provider.display_name, &attachments)
-                .map_err(JobError::permanent)?
-                .with_reason(notification.reason.as_deref());
+        let message = InvoiceMessage::new(
+            invoice,
+            &language,
+            &notification.recipient_name,
+            provider.display_name,
+            &enclosed.attachments,
+        )
+        .map_err(JobError::permanent)?
+        .with_reason(notification.reason.as_deref())
+        .with_links(self.links(context, &enclosed.linked, &language)?);
         let event = event_name(&notification.event)?;
         let sender = directory::sender_address(connection, self.reseller_id).await?;
         Ok(OutgoingMail {
@@ -159,30 +176,55 @@ impl SendNotification {
                 .map_err(JobError::permanent)?,
             language: notification.language.clone(),
             message: templates::render(event, &language, &message).map_err(JobError::permanent)?,
-            attachments,
+            attachments: enclosed.attachments,
         })
     }
 
-    async fn attachments(
+    /// Attaches documents while there is room; what is too large is left to a link, where links are made.
+    async fn enclosed(
         &self,
         context: &Context,
         connection: &mut sqlx::PgConnection,
         notification: &StoredNotification,
         invoice: &Invoice,
-    ) -> Result<Vec<Attachment>, JobError> {
+    ) -> Result<Enclosed, JobError> {
         // Those of the event's version will do while those of a later one are being rendered: only a void invoice looks
         // different, and of that no earlier event is told.
         let (id, version, language) = (invoice.id, notification.invoice_version, &notification.language);
         let rendered = documents::since_version(connection, self.reseller_id, id, version, language).await?;
-        let mut attachments = Vec::with_capacity(ATTACHED.len());
+        let mut enclosed = Enclosed { attachments: Vec::with_capacity(ATTACHED.len()), linked: Vec::new() };
+        let mut room = context.attach_up_to_bytes;
         for kind in ATTACHED {
             let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
                 let reason = format!("{kind} of {} since version {version} is not rendered", invoice.document_id);
                 return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
             };
-            attachments.push(attachment(context, document).await?);
+            if document.size_bytes > room && context.download_links.is_some() {
+                enclosed.linked.push(document.clone());
+                continue;
+            }
+            room -= document.size_bytes;
+            enclosed.attachments.push(attachment(context, document).await?);
         }
-        Ok(attachments)
+        Ok(enclosed)
+    }
+
+    /// Makes a link to each document, good to the end of its last day.
+    fn links(
+        &self,
+        context: &Context,
+        linked: &[StoredDocument],
+        language: &Language,
+    ) -> Result<Vec<LinkedDocument>, JobError> {
+        let Some(links) = &context.download_links else { return Ok(Vec::new()) };
+        let last_day = context.clock.now().date_naive() + LINKS_LAST;
+        let expires_at = (last_day + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
+        let link = |document: &StoredDocument| {
+            let url = links.link(&DownloadGrant::until(self.reseller_id, document.id, expires_at));
+            let size = usize::try_from(document.size_bytes).map_err(JobError::permanent)?;
+            LinkedDocument::new((&document.file_name, size), url, last_day, language).map_err(JobError::permanent)
+        };
+        linked.iter().map(link).collect()
     }
 }
 

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, path::PathBuf
 
 use secrecy::SecretString;
 
-use crate::queue::{Queue, Servers};
+use crate::{
+    domain::download_link::DownloadLinks,
+    queue::{Queue, Servers},
+};
 
 /// One variable of the environment.
 pub struct Variable {
@@ -31,8 +34,12 @@ const fn required(name: &'static str, example: &'static str, meaning: &'static s
     Variable { name, meaning, default: None, example, is_secret }
 }
 
+const fn optional(name: &'static str, example: &'static str, meaning: &'static str, is_secret: bool) -> Variable {
+    Variable { name, meaning, default: Some(""), example, is_secret }
+}
+
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 17] = [
+pub const VARIABLES: [Variable; 20] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -71,6 +78,24 @@ pub const VARIABLES: [Variable; 17] = [
         "BILLRUNNER_MAIL_DOMAIN",
         "billrunner.invalid",
         "right-hand side of Message-IDs; set it to your mail domain",
+    ),
+    optional(
+        "BILLRUNNER_PUBLIC_URL",
+        "https://billing.example.com",
+        "where customers reach `billrunner web`; download links begin with it",
+        false,
+    ),
+    optional(
+        "BILLRUNNER_LINK_KEYS",
+        "2026-11:SECRET,2026-10:SECRET",
+        "what download links are signed with: ID:SECRET, a secret of `openssl rand -hex 32`, and after a comma the key \
+         before it, until its links have expired; see docs/DOWNLOADS.md",
+        true,
+    ),
+    setting(
+        "BILLRUNNER_ATTACH_UP_TO_KB",
+        "7000",
+        "what a mail attaches at most; larger documents are sent as download links, where those are set up",
     ),
     setting("BILLRUNNER_LOG", "info,sqlx=warn", "what is logged, such as warn or billrunner=debug,info"),
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
@@ -151,6 +176,10 @@ pub struct Config {
     pub retry_base: Duration,
     /// Right-hand side of Message-IDs.
     pub mail_domain: String,
+    /// How download links are made; `None` makes none.
+    pub download_links: Option<DownloadLinks>,
+    /// What a mail attaches at most.
+    pub attach_up_to_bytes: i64,
     /// What is logged.
     pub log_filter: String,
     /// How it looks.
@@ -227,6 +256,8 @@ impl Config {
             lease: Duration::from_secs(reader.positive("BILLRUNNER_LEASE_SECS")),
             retry_base: Duration::from_millis(reader.positive("BILLRUNNER_RETRY_BASE_MS")),
             mail_domain: reader.parse("BILLRUNNER_MAIL_DOMAIN", String::new()),
+            download_links: reader.download_links(),
+            attach_up_to_bytes: reader.positive::<i64>("BILLRUNNER_ATTACH_UP_TO_KB").saturating_mul(1_000),
             log_filter: reader.parse("BILLRUNNER_LOG", String::new()),
             log_format: reader.parse("BILLRUNNER_LOG_FORMAT", LogFormat::Auto),
         };
@@ -285,6 +316,28 @@ impl Reader<'_> {
             self.problems.push(format!("{name} must be 1 or more"));
         }
         value
+    }
+
+    /// Reads what may be left out, and shows no value: it may be secret.
+    fn optional<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
+        match self.all.get(name)?.parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problems.push(format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn download_links(&mut self) -> Option<DownloadLinks> {
+        let names = ["BILLRUNNER_PUBLIC_URL", "BILLRUNNER_LINK_KEYS"];
+        if names.iter().filter(|name| self.all.contains_key(**name)).count() == 1 {
+            self.problems
+                .push(format!("{} go together: set both, or neither for no download links", names.join(" and ")));
+        }
+        let [public_url, keys] = names;
+        let (public_url, keys) = (self.optional(public_url), self.optional(keys));
+        Some(DownloadLinks { public_url: public_url?, keys: keys? })
     }
 
     fn secret_url(&mut self, name: &str, schemes: &[&str]) -> Option<SecretString> {
@@ -359,6 +412,22 @@ mod tests {
         for name in ["REDIS_URL", "BILLRUNNER_LEASE_SECS", "BILLRUNNER_CONCURENCY_MAIL", "BILLRUNNER_OBJECT_STORE"] {
             assert!(error.contains(name), "{name} is not in: {error}");
         }
+    }
+
+    #[test]
+    fn links_need_both_address_and_keys_and_no_error_shows_a_key() {
+        let key = format!("a:{}", "5ec2e7".repeat(10) + "abcd");
+        let url = ("BILLRUNNER_PUBLIC_URL", "https://billing.example.com");
+        assert!(read(&[]).expect("valid").download_links.is_none());
+        assert!(read(&[url, ("BILLRUNNER_LINK_KEYS", &key)]).expect("valid").download_links.is_some());
+        for wrong in [vec![url], vec![("BILLRUNNER_LINK_KEYS", key.as_str())]] {
+            let error = read(&wrong).expect_err("half of it").to_string();
+            assert!(error.contains("go together") && !error.contains("5ec2e7"), "{error}");
+        }
+        let error = read(&[url, ("BILLRUNNER_LINK_KEYS", "a:5ec2e7")]).expect_err("short").to_string();
+        assert!(error.contains("BILLRUNNER_LINK_KEYS: not one or two keys") && !error.contains("5ec2e7"), "{error}");
+        let config = read(&[url, ("BILLRUNNER_LINK_KEYS", &key)]).expect("valid");
+        assert!(!format!("{config:?}").contains("5ec2e7"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use sqlx::PgPool;
 
-use crate::{clock::Clock, mail::Mailer};
+use crate::{clock::Clock, domain::download_link::DownloadLinks, mail::Mailer};
 
 /// Handed to every job; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +18,10 @@ pub struct Context {
     pub mailer: Arc<Mailer>,
     /// Right-hand side of Message-IDs.
     pub mail_domain: Arc<str>,
+    /// How download links are made; `None` makes none.
+    pub download_links: Option<Arc<DownloadLinks>>,
+    /// What a mail attaches at most; larger documents are linked, where links are made.
+    pub attach_up_to_bytes: i64,
     /// What time it is.
     pub clock: Clock,
 }

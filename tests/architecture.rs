@@ -19,10 +19,10 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("samples", &["domain"]),
     ("store", &["domain"]),
     ("queue", &["domain", "store"]),
-    ("config", &["queue"]),
+    ("config", &["domain", "queue"]),
     ("telemetry", &["config"]),
-    ("context", &["clock", "mail"]),
-    ("http", &["domain", "queue", "store"]),
+    ("context", &["clock", "domain", "mail"]),
+    ("http", &["clock", "domain", "queue", "store"]),
     ("jobs", &["context", "documents", "domain", "language", "mail", "providers", "queue", "store"]),
     (
         "cli",

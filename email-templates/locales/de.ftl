@@ -6,6 +6,7 @@
 document-invoice = Rechnung
 # Nicht »Gutschrift«: Das ist nach § 14 Abs. 2 UStG die Abrechnung durch den Leistungsempfänger.
 document-credit-note = Rechnungskorrektur
+document-title = { $heading } { $number }
 document-draft-mark = ENTWURF
 document-void-mark = STORNIERT
 document-number = Nummer
@@ -16,24 +17,16 @@ document-provider = Anbieter
 document-issuer = Aussteller
 document-customer = Rechnungsempfänger
 document-tax-id = USt-IdNr./Steuernr.
-document-section = Konto
 document-description = Beschreibung
 document-category = Kategorie
-document-quantity = Menge
 document-charges = Einzelposten
-document-charge-count = { $count ->
-    [one] { $count_formatted } Einzelposten
-   *[other] { $count_formatted } Einzelposten
-}
 document-net = Nettobetrag
 document-subtotal = Zwischensumme
 document-section-subtotal = Zwischensumme { $section }
 document-tax = { $name } { $rate } auf { $base }
-document-tax-total = Steuern gesamt
 document-total = Gesamtbetrag
 document-correction-of = Korrekturen für { $month }
 document-page = Seite { $page } von { $pages }
-document-continued = Fortsetzung von der vorherigen Seite
 document-zero-lines = { $count ->
     [one] { $count_formatted } Zeile ohne Kosten ist nicht aufgeführt.
    *[other] { $count_formatted } Zeilen ohne Kosten sind nicht aufgeführt.
@@ -62,13 +55,8 @@ document-file-name-detail = details
 document-yes = Ja
 document-no = Nein
 
-document-column-document-id = Dokument-ID
 document-column-number = Nummer
-document-column-kind = Dokumentart
-document-column-issued-on = Ausstellungsdatum
 document-column-billing-period = Abrechnungszeitraum
-document-column-provider = Anbieter
-document-column-customer = Kunde
 document-column-currency = Währung
 document-column-sub-account-id = Konto-ID
 document-column-sub-account-name = Kontoname
@@ -92,7 +80,6 @@ document-column-tags = Tags
 document-column-price = Preis
 document-column-net = Nettobetrag
 document-column-tax = Steuern
-document-column-total = Gesamtbetrag
 document-column-remark = Bemerkungen
 
 ## E-Mails
@@ -104,6 +91,11 @@ mail-documents = { $count ->
     [one] Angehängtes Dokument
    *[other] Angehängte Dokumente
 }
+mail-links = { $count ->
+    [one] Dokument zum Herunterladen
+   *[other] Dokumente zum Herunterladen
+}
+mail-link-until = verfügbar bis zum { $date }
 mail-signature = Mit freundlichen Grüßen
 mail-footer = Diese Nachricht von { $reseller_name } an die Ansprechpartner für die Abrechnung bei { $customer_name } wurde automatisch versendet.
 
@@ -162,6 +154,7 @@ mail-reopened-intro = { $kind ->
 ## Beide
 
 format-field = { $label }: { $value }
+format-period = { $start } – { $end }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
 

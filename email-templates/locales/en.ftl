@@ -5,6 +5,7 @@
 
 document-invoice = Invoice
 document-credit-note = Credit note
+document-title = { $heading } { $number }
 document-draft-mark = DRAFT
 document-void-mark = VOID
 document-number = Number
@@ -15,24 +16,16 @@ document-provider = Provider
 document-issuer = Issued by
 document-customer = Billed to
 document-tax-id = Tax ID
-document-section = Account
 document-description = Description
 document-category = Category
-document-quantity = Quantity
 document-charges = Charges
-document-charge-count = { $count ->
-    [one] { $count_formatted } charge
-   *[other] { $count_formatted } charges
-}
 document-net = Net amount
 document-subtotal = Subtotal
 document-section-subtotal = Subtotal { $section }
 document-tax = { $name } { $rate } on { $base }
-document-tax-total = Total tax
 document-total = Total
 document-correction-of = Corrections for { $month }
 document-page = Page { $page } of { $pages }
-document-continued = Continued from the previous page
 document-zero-lines = { $count ->
     [one] { $count_formatted } line without cost is left out.
    *[other] { $count_formatted } lines without cost are left out.
@@ -61,13 +54,8 @@ document-file-name-detail = detail
 document-yes = Yes
 document-no = No
 
-document-column-document-id = Document ID
 document-column-number = Number
-document-column-kind = Document type
-document-column-issued-on = Issue date
 document-column-billing-period = Billing period
-document-column-provider = Provider
-document-column-customer = Customer
 document-column-currency = Currency
 document-column-sub-account-id = Account ID
 document-column-sub-account-name = Account name
@@ -91,7 +79,6 @@ document-column-tags = Tags
 document-column-price = Price
 document-column-net = Net amount
 document-column-tax = Tax
-document-column-total = Total
 document-column-remark = Remarks
 
 ## Mails
@@ -103,6 +90,11 @@ mail-documents = { $count ->
     [one] Attached document
    *[other] Attached documents
 }
+mail-links = { $count ->
+    [one] Document to download
+   *[other] Documents to download
+}
+mail-link-until = available until { $date }
 mail-signature = Kind regards,
 mail-footer = This message from { $reseller_name } to the billing contacts of { $customer_name } was sent automatically.
 
@@ -161,6 +153,7 @@ mail-reopened-intro = { $kind ->
 ## Both
 
 format-field = { $label }: { $value }
+format-period = { $start } – { $end }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
 

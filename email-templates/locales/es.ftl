@@ -5,6 +5,7 @@
 
 document-invoice = Factura
 document-credit-note = Nota de crédito
+document-title = { $heading } { $number }
 document-draft-mark = BORRADOR
 document-void-mark = ANULADA
 document-number = Número
@@ -15,24 +16,16 @@ document-provider = Proveedor
 document-issuer = Emisor
 document-customer = Cliente
 document-tax-id = Identificación fiscal
-document-section = Cuenta
 document-description = Concepto
 document-category = Categoría
-document-quantity = Cantidad
 document-charges = Cargos
-document-charge-count = { $count ->
-    [one] { $count_formatted } cargo
-   *[other] { $count_formatted } cargos
-}
 document-net = Importe neto
 document-subtotal = Subtotal
 document-section-subtotal = Subtotal de { $section }
 document-tax = { $name } { $rate } sobre { $base }
-document-tax-total = Total de impuestos
 document-total = Total
 document-correction-of = Correcciones de { $month }
 document-page = Página { $page } de { $pages }
-document-continued = Continúa de la página anterior
 document-zero-lines = { $count ->
     [one] Se omite { $count_formatted } línea sin coste.
    *[other] Se omiten { $count_formatted } líneas sin coste.
@@ -61,13 +54,8 @@ document-file-name-detail = detalle
 document-yes = Sí
 document-no = No
 
-document-column-document-id = ID del documento
 document-column-number = Número
-document-column-kind = Tipo de documento
-document-column-issued-on = Fecha de emisión
 document-column-billing-period = Periodo de facturación
-document-column-provider = Proveedor
-document-column-customer = Cliente
 document-column-currency = Moneda
 document-column-sub-account-id = ID de cuenta
 document-column-sub-account-name = Nombre de la cuenta
@@ -91,7 +79,6 @@ document-column-tags = Etiquetas
 document-column-price = Precio
 document-column-net = Importe neto
 document-column-tax = Impuestos
-document-column-total = Total
 document-column-remark = Observaciones
 
 ## Correos
@@ -103,6 +90,11 @@ mail-documents = { $count ->
     [one] Documento adjunto
    *[other] Documentos adjuntos
 }
+mail-links = { $count ->
+    [one] Documento para descargar
+   *[other] Documentos para descargar
+}
+mail-link-until = disponible hasta el { $date }
 mail-signature = Atentamente,
 mail-footer = Este mensaje de { $reseller_name } para los contactos de facturación de { $customer_name } se ha enviado de forma automática.
 
@@ -161,6 +153,7 @@ mail-reopened-intro = { $kind ->
 ## Ambos
 
 format-field = { $label }: { $value }
+format-period = { $start } – { $end }
 format-kilobytes = { $size } kB
 format-megabytes = { $size } MB
 

@@ -5,6 +5,7 @@
 
 document-invoice = Facture
 document-credit-note = Avoir
+document-title = { $heading } { $number }
 document-draft-mark = BROUILLON
 document-void-mark = ANNULÉ
 document-number = Numéro
@@ -15,24 +16,16 @@ document-provider = Fournisseur
 document-issuer = Émetteur
 document-customer = Client
 document-tax-id = Identifiant fiscal
-document-section = Compte
 document-description = Désignation
 document-category = Catégorie
-document-quantity = Quantité
 document-charges = Frais
-document-charge-count = { $count ->
-    [one] { $count_formatted } ligne de frais
-   *[other] { $count_formatted } lignes de frais
-}
 document-net = Montant net
 document-subtotal = Sous-total
 document-section-subtotal = Sous-total { $section }
 document-tax = { $name } { $rate } sur { $base }
-document-tax-total = Total des taxes
 document-total = Total
 document-correction-of = Corrections, { $month }
 document-page = Page { $page } sur { $pages }
-document-continued = Suite de la page précédente
 document-zero-lines = { $count ->
     [one] { $count_formatted } ligne sans coût n’est pas affichée.
    *[other] { $count_formatted } lignes sans coût ne sont pas affichées.
@@ -61,13 +54,8 @@ document-file-name-detail = detail
 document-yes = Oui
 document-no = Non
 
-document-column-document-id = ID du document
 document-column-number = Numéro
-document-column-kind = Type de document
-document-column-issued-on = Date d’émission
 document-column-billing-period = Période de facturation
-document-column-provider = Fournisseur
-document-column-customer = Client
 document-column-currency = Devise
 document-column-sub-account-id = ID du compte
 document-column-sub-account-name = Nom du compte
@@ -91,7 +79,6 @@ document-column-tags = Étiquettes
 document-column-price = Prix
 document-column-net = Montant net
 document-column-tax = Taxes
-document-column-total = Total
 document-column-remark = Remarques
 
 ## Courriels
@@ -103,6 +90,11 @@ mail-documents = { $count ->
     [one] Document joint
    *[other] Documents joints
 }
+mail-links = { $count ->
+    [one] Document à télécharger
+   *[other] Documents à télécharger
+}
+mail-link-until = disponible jusqu’au { $date }
 mail-signature = Cordialement,
 mail-footer = Ce message de { $reseller_name } aux contacts de facturation de { $customer_name } a été envoyé automatiquement.
 
@@ -161,6 +153,7 @@ mail-reopened-intro = { $kind ->
 ## Les deux
 
 format-field = { $label } : { $value }
+format-period = { $start } – { $end }
 format-kilobytes = { $size } ko
 format-megabytes = { $size } Mo
 

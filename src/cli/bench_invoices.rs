@@ -173,6 +173,8 @@ impl Month {
             objects: open_object_store(folder.path())?,
             mailer: Arc::new(Mailer::from_url("smtp://127.0.0.1:9")?),
             mail_domain: "bench.example".into(),
+            download_links: None,
+            attach_up_to_bytes: config.attach_up_to_bytes,
             clock: Clock::System,
         };
         let mut transaction = pool.begin().await?;

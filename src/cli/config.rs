@@ -41,8 +41,8 @@ async fn check(config: &Config, output: Output) -> anyhow::Result<()> {
             let value = match (set, variable.default) {
                 (Some(_), _) if variable.is_secret => "set".to_owned(),
                 (Some(value), _) => value,
+                (None, Some("") | None) => "not set".to_owned(),
                 (None, Some(default)) => format!("{default} (default)"),
-                (None, None) => "not set".to_owned(),
             };
             Setting { name: variable.name, value, meaning: variable.meaning }
         })

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{Failure, Output, enqueue::hand_in, explanation::explain, export_focus, month::Month, setup};
 use crate::{
@@ -118,19 +118,24 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
         }
         Command::ExportFocus(arguments) => export_focus::run(&arguments, &pool, output).await,
         Command::Show { invoice: name, reseller } => {
-            let mut found = invoice_list::find_by_name(&mut connection, &name).await?;
-            found.retain(|(reseller_id, _)| reseller.is_none_or(|wanted| wanted == *reseller_id));
-            let (reseller_id, id) = match found.as_slice() {
-                [one] => *one,
-                [] => return Err(Failure::NotFound(format!("invoice `{name}` does not exist")).into()),
-                _ => return Err(Failure::Usage(format!("`{name}` is not unique; add --reseller")).into()),
-            };
-            let missing = || Failure::NotFound(format!("invoice `{name}` does not exist"));
-            let invoice = invoices::find(&mut connection, reseller_id, id).await?.ok_or_else(missing)?;
-            let events = invoice_status::events(&mut connection, reseller_id, id).await?;
+            let invoice = find(&mut connection, &name, reseller).await?;
+            let events = invoice_status::events(&mut connection, invoice.reseller_id, invoice.id).await?;
             output.value(&to_json(&invoice, &events), |_| describe(&invoice, &events))
         }
     }
+}
+
+/// Finds the one invoice that has this id, number or document id.
+pub async fn find(connection: &mut PgConnection, name: &str, reseller: Option<ResellerId>) -> anyhow::Result<Invoice> {
+    let mut found = invoice_list::find_by_name(connection, name).await?;
+    found.retain(|(reseller_id, _)| reseller.is_none_or(|wanted| wanted == *reseller_id));
+    let (reseller_id, id) = match found.as_slice() {
+        [one] => *one,
+        [] => return Err(Failure::NotFound(format!("invoice `{name}` does not exist")).into()),
+        _ => return Err(Failure::Usage(format!("`{name}` is not unique; add --reseller")).into()),
+    };
+    let missing = || Failure::NotFound(format!("invoice `{name}` does not exist"));
+    Ok(invoices::find(connection, reseller_id, id).await?.ok_or_else(missing)?)
 }
 
 /// Prints invoices as a table.

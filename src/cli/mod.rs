@@ -16,6 +16,7 @@ mod config;
 mod dead;
 mod demo;
 mod directory;
+mod documents;
 mod enqueue;
 mod exit;
 mod explanation;
@@ -89,6 +90,9 @@ enum Command {
     /// List and show invoices, and open a month's drafts.
     #[command(subcommand)]
     Invoices(invoices::Command),
+    /// List and render an invoice's documents, and make links for customers.
+    #[command(subcommand)]
+    Documents(documents::Command),
     /// Check events, numbers, sums, statuses and documents; say what is wrong, where, and what to do.
     Verify(verify::Arguments),
     /// List, show, cancel and retry jobs.
@@ -180,6 +184,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Directory(arguments) => directory::run(arguments, config, output).await,
         Command::Accounts(command) => accounts::run(command, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,
+        Command::Documents(command) => documents::run(command, config, output).await,
         Command::Verify(arguments) => verify::run(&arguments, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
         Command::Schedules(command) => schedules::run(command, config, output).await,

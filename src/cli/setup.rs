@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     config::Config,
     context::{Context, open_object_store},
+    http::Downloads,
     mail::Mailer,
     queue::{Streams, Worker, WorkerSettings},
     store::{database, job_kinds},
@@ -57,8 +58,18 @@ pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
         objects: open_object_store(folder)?,
         mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?),
         mail_domain: config.mail_domain.as_str().into(),
+        download_links: config.download_links.clone().map(Arc::new),
+        attach_up_to_bytes: config.attach_up_to_bytes,
         clock: Clock::System,
     })
+}
+
+/// Makes what customers download from, where links are set up.
+pub fn downloads(config: &Config) -> anyhow::Result<Option<Arc<Downloads>>> {
+    let Some(links) = &config.download_links else { return Ok(None) };
+    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
+    let (keys, objects) = (links.keys.clone(), open_object_store(folder)?);
+    Ok(Some(Arc::new(Downloads { keys, objects, clock: Clock::System })))
 }
 
 /// Makes a worker out of settings.

@@ -18,7 +18,14 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let registry = Arc::new(registry());
     let intake = Arc::new(Intake::new(&pool, registry.envelope_reader()));
     let schemas = Arc::new(registry.schemas());
-    let web = Web { pool, streams: setup::streams(config)?, intake, schemas, demo: None };
+    let web = Web {
+        pool,
+        streams: setup::streams(config)?,
+        intake,
+        schemas,
+        downloads: setup::downloads(config)?,
+        demo: None,
+    };
     let listener = http::listen(config.http_address).await?;
     tracing::info!(address = %listener.local_addr()?, "the pages are served");
     http::serve(web, listener, stop).await?;

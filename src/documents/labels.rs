@@ -140,6 +140,11 @@ impl Labels {
     pub fn page_of(&self, page: usize, pages: usize) -> String {
         self.page_pattern.replace(PAGES, &pages.to_string()).replace(PAGE, &page.to_string())
     }
+
+    /// Returns the same with signs where the numbers go, for a format that counts its pages itself.
+    pub(super) fn page_between(&self, page: char, pages: char) -> String {
+        self.page_pattern.replace(PAGES, pages.encode_utf8(&mut [0; 4])).replace(PAGE, page.encode_utf8(&mut [0; 4]))
+    }
 }
 
 /// Returns the categories that the lines have, each once, in FOCUS order.

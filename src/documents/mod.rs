@@ -8,6 +8,9 @@ mod csv;
 mod detailed_csv;
 mod focus;
 mod labels;
+#[cfg(test)]
+mod languages_tests;
+mod layout;
 mod model;
 mod pdf;
 mod print;
@@ -15,24 +18,17 @@ mod printer;
 #[cfg(test)]
 mod samples;
 
-use std::{io, sync::LazyLock};
+use std::io;
 
-use include_dir::{Dir, include_dir};
-use sha2::{Digest, Sha256};
-
-use crate::domain::{document::DocumentKind, money::Currency};
+use crate::domain::document::DocumentKind;
 
 pub use self::{
     detailed_csv::DetailedCsv,
     focus::{FOCUS_COLUMNS, FocusInvoiceDetail, Grain},
     labels::Labels,
+    layout::{layout_version, template_hash},
     model::{Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow},
 };
-
-/// Raised when a format's layout changes, so that stored documents are rendered anew.
-const LAYOUT_VERSION: u32 = 3;
-/// The texts that documents take their words from.
-static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
 
 /// Says why a document cannot be rendered: a defect of this program, or an output that fails.
 #[derive(Debug, thiserror::Error)]
@@ -68,24 +64,6 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
         DocumentKind::DetailedCsv => Err(DocumentError::Streamed),
         DocumentKind::Print => Ok(print::render(model)),
     }
-}
-
-/// Returns a hash that changes when the same invoice would give another document: new texts, typefaces or layout.
-/// A view in another currency is a document of its own for each currency.
-pub fn template_hash(kind: DocumentKind, view: Option<Currency>) -> String {
-    static SHARED: LazyLock<Sha256> = LazyLock::new(|| {
-        let mut hash = Sha256::new_with_prefix(LAYOUT_VERSION.to_be_bytes());
-        for file in TEXTS.files() {
-            hash.update(file.path().as_os_str().as_encoded_bytes());
-            hash.update(file.contents());
-        }
-        hash.update(pdf::REGULAR);
-        hash.update(pdf::BOLD);
-        hash
-    });
-    let hash = hex::encode(SHARED.clone().chain_update(kind.as_str()).finalize());
-    let Some(currency) = view else { return hash };
-    hex::encode(Sha256::new_with_prefix(hash).chain_update(currency.code()).finalize())
 }
 
 /// Returns the document's file name, in ASCII: `factura-2026-00042.pdf`, `factura-2026-00042-detalle.csv`.

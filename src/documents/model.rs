@@ -9,7 +9,10 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 
 use super::labels::Labels;
-use crate::domain::{currency_view::CurrencyView, money::Currency};
+use crate::{
+    domain::{currency_view::CurrencyView, money::Currency},
+    language::Direction,
+};
 
 /// Longest text that is shown on screens and in file properties; the CSV files have it whole.
 const MAX_SHOWN_CHARS: usize = 400;
@@ -152,6 +155,8 @@ pub struct Names<'a> {
 pub struct DocumentModel {
     /// BCP 47, of the texts.
     pub language: String,
+    /// Which way the texts run.
+    pub direction: Direction,
     /// `Invoice` or `Credit note`.
     pub heading: String,
     /// Heading and number.

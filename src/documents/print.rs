@@ -1,34 +1,48 @@
 //! The invoice as one page of HTML, to read and print: no script, no external resource, sections that fold.
 //!
 //! Everything from outside is escaped by the template language and set apart in direction (`bdi`). The content security
-//! policy allows nothing but the page's own style sheet, by its hash.
+//! policy allows nothing but the page's two style sheets, by their hashes: the one that all pages share, and what its
+//! printed pages say above and below. On paper every section is open, whatever its reader folded.
 
-use std::sync::LazyLock;
+use std::{fmt::Write, sync::LazyLock};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::model::{DocumentModel, MarkKind, Party, Section, shortened};
+use super::model::{DocumentModel, MarkKind, Party, Section, cut_after, shortened};
 
 const STYLE: &str = include_str!("print.css");
 
-static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = base64(&Sha256::digest(STYLE));
-    format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'")
-});
+/// Longest title above a printed page: it has one line.
+const MAX_TITLE_CHARS: usize = 60;
+/// Stands in a text where a printed page's number goes. A title that holds it shows the number, and nothing worse.
+const PAGE: char = '\u{e000}';
+/// Stands in a text where the count of printed pages goes.
+const PAGES: char = '\u{e001}';
+/// Languages that are written from right to left.
+
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| base64(&Sha256::digest(STYLE)));
 
 /// Renders the page.
 pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
+    let margins = page_margins(model);
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        *STYLE_HASH,
+        base64(&Sha256::digest(&margins))
+    );
     let page = html! {
         (DOCTYPE)
-        html lang=(model.language) {
+        html lang=(model.language) dir=(model.direction.as_str()) {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(*POLICY);
+                meta http-equiv="Content-Security-Policy" content=(policy);
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
                 title { (shortened(&model.title)) }
                 style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(margins)) }
             }
             body {
                 main {
@@ -41,6 +55,37 @@ pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
         }
     };
     page.into_string().into_bytes()
+}
+
+/// Writes what stands above and below each printed page: the title, but not above itself, and which page it is.
+fn page_margins(model: &DocumentModel) -> String {
+    let font = "font: 8pt \"Noto Sans\", system-ui, sans-serif; color: #39414c;";
+    let title = css_text(&cut_after(&model.title, MAX_TITLE_CHARS));
+    let page = css_text(&model.labels.page_between(PAGE, PAGES));
+    let (above, below) = match model.direction.as_str() {
+        "rtl" => ("@top-right", "@bottom-left"),
+        _ => ("@top-left", "@bottom-right"),
+    };
+    format!(
+        "@page {{ {above} {{ content: {title}; {font} }} {below} {{ content: {page}; {font} }} }} \
+         @page :first {{ {above} {{ content: none; }} }}"
+    )
+}
+
+/// Writes a text as CSS takes it: whatever is no plain letter, digit or blank becomes an escape, so nothing ends the text
+/// or the style sheet.
+fn css_text(text: &str) -> String {
+    let mut css = String::from("\"");
+    for c in text.chars() {
+        let _ = match c {
+            PAGE => write!(css, "\" counter(page) \""),
+            PAGES => write!(css, "\" counter(pages) \""),
+            c if c.is_ascii_alphanumeric() || c == ' ' => write!(css, "{c}"),
+            c => write!(css, "\\{:x} ", u32::from(c)),
+        };
+    }
+    css.push('"');
+    css
 }
 
 fn mark_class(kind: MarkKind) -> &'static str {
@@ -84,7 +129,7 @@ fn lines(model: &DocumentModel) -> Markup {
         @for section in &model.sections {
             details open {
                 summary {
-                    span {
+                    h2 {
                         bdi { (shortened(&section.printed_heading())) }
                         @if let Some(id) = section.printed_id() { " " small { bdi { (shortened(id)) } } }
                     }
@@ -100,13 +145,13 @@ fn section_table(model: &DocumentModel, section: &Section) -> Markup {
     let labels = &model.labels;
     let has_categories = model.has_categories();
     html! {
-        table {
+        table aria-label=(shortened(&section.printed_heading())) {
             thead {
                 tr {
-                    th { (labels.description) }
-                    @if has_categories { th.category { (labels.category) } }
-                    th.charges { (labels.charges) }
-                    th.net { (labels.net) }
+                    th scope="col" { (labels.description) }
+                    @if has_categories { th.category scope="col" { (labels.category) } }
+                    th.charges scope="col" { (labels.charges) }
+                    th.net scope="col" { (labels.net) }
                 }
             }
             tbody {
@@ -125,7 +170,7 @@ fn section_table(model: &DocumentModel, section: &Section) -> Markup {
 
 fn totals(model: &DocumentModel) -> Markup {
     html! {
-        table.totals {
+        table.totals aria-label=(model.labels.total) {
             tbody {
                 @for row in std::iter::once(&model.subtotal).chain(&model.taxes) {
                     tr { th scope="row" { (shortened(&row.label)) } td { (row.amount.text) } }
@@ -176,7 +221,9 @@ mod tests {
     #[test]
     fn it_has_language_lines_and_totals() {
         let page = page(&model(&invoice(), "es-MX"));
-        for expected in ["<html lang=\"es-MX\">", "<details open>", "Panadería Hermanos Muñoz, S.A.", "23,456.78"] {
+        for expected in
+            ["<html lang=\"es-MX\" dir=\"ltr\">", "<details open>", "Panadería Hermanos Muñoz, S.A.", "23,456.78"]
+        {
             assert!(page.contains(expected), "{expected} is not in the page");
         }
         assert!(!page.contains("class=\"mark"));
@@ -206,6 +253,50 @@ mod tests {
             assert!(!outside_text.contains(forbidden), "{forbidden} is in the page");
         }
         assert!(page.len() < 200_000, "{} bytes", page.len());
+    }
+
+    /// Returns what stands between the tags of each style sheet, as a browser reads it.
+    fn style_sheets(page: &str) -> Vec<&str> {
+        page.split("<style>").skip(1).filter_map(|rest| rest.split("</style").next()).collect()
+    }
+
+    #[test]
+    fn the_policy_allows_each_style_sheet_and_no_other_also_with_hostile_names() {
+        for invoice in [invoice(), hostile()] {
+            let page = page(&model(&invoice, "es"));
+            let sheets = style_sheets(&page);
+            let hashes: Vec<String> =
+                sheets.iter().map(|sheet| format!("'sha256-{}'", base64(&Sha256::digest(sheet)))).collect();
+            let policy = format!("default-src 'none'; style-src {};", hashes.join(" "));
+            assert_eq!(sheets.len(), 2);
+            assert!(page.contains(&policy), "{policy}");
+            for forbidden in [" style=", "<script", " onclick=", " onload="] {
+                assert!(!page.contains(forbidden), "{forbidden} is in the page");
+            }
+        }
+    }
+
+    #[test]
+    fn a_printed_page_says_which_it_is_in_the_language() {
+        let model = model(&invoice(), "es");
+        let margins = page_margins(&model);
+        assert!(margins.contains("content: \"P\\e1 gina \" counter(page) \" de \" counter(pages) \"\""), "{margins}");
+        assert!(margins.contains("content: \"Factura 2026\\2d 00042\""), "{margins}");
+        assert_eq!(css_text("\"</style>\\"), "\"\\22 \\3c \\2f style\\3e \\5c \"");
+    }
+
+    #[test]
+    fn paper_shows_folded_sections_too_and_is_black_on_white() {
+        let (_, print) = STYLE.split_once("@media print").expect("rules for paper");
+        for rule in ["details::details-content", "content-visibility: visible", "--ink: #000", "table-header-group"] {
+            assert!(print.contains(rule), "{rule} is not among the rules for paper");
+        }
+        assert!(STYLE.contains("@media screen and (prefers-color-scheme: dark)"), "dark is for screens");
+    }
+
+    #[test]
+    fn arabic_is_written_from_right_to_left() {
+        assert_eq!(["ar", "ar-EG", "he", "es", "arn"].map(direction), ["rtl", "rtl", "rtl", "ltr", "ltr"]);
     }
 
     #[test]

@@ -63,9 +63,12 @@ impl DocumentModel {
         };
         let heading = language.text(heading_key)?;
         let printed_number = invoice.number.as_ref().unwrap_or(&invoice.document_id);
+        let number = clean(printed_number);
+        let title_arguments = [("heading", (&heading).into()), ("number", (&number).into())];
         Ok(Self {
             language: language.locale().to_owned(),
-            title: format!("{heading} {}", clean(printed_number)),
+            direction: language.direction(),
+            title: language.text_with("document-title", &title_arguments)?,
             heading,
             number: invoice.number.as_deref().map(clean),
             document_id: clean(&invoice.document_id),
@@ -116,11 +119,17 @@ impl Printer<'_> {
     fn party(&self, details: &PartyDetails) -> Result<Party, LanguageError> {
         let label = self.language.text("document-tax-id")?;
         let lines = details.address.lines().filter(|line| !line.trim().is_empty());
+        let tax_id = details.tax_id.as_deref().map(clean);
         Ok(Party {
             name: clean(&details.name),
-            tax_id: details.tax_id.as_deref().map(|id| format!("{label}: {}", clean(id))),
+            tax_id: tax_id.map(|id| self.field(&label, &id)).transpose()?,
             address: lines.map(clean).take(MAX_ADDRESS_LINES).collect(),
         })
+    }
+
+    /// Writes a name and what it is, with the colon that the language has.
+    fn field(&self, label: &str, value: &str) -> Result<String, LanguageError> {
+        self.language.text_with("format-field", &[("label", label.into()), ("value", value.into())])
     }
 
     fn facts(&self, names: Names<'_>) -> Result<Vec<Fact>, LanguageError> {
@@ -129,7 +138,7 @@ impl Printer<'_> {
             ("document-number", invoice.number.as_deref().map(clean)),
             ("document-issued-on", invoice.issued_on.map(|day| language.date(day))),
             ("document-generated-on", invoice.number.is_none().then(|| language.date(self.generated_on()))),
-            ("document-billing-period", Some(language.billing_period(invoice.billing_period))),
+            ("document-billing-period", Some(language.billing_period(invoice.billing_period)?)),
             ("document-provider", Some(clean(names.provider.unwrap_or(&invoice.provider)))),
             ("document-document-id", Some(clean(&invoice.document_id))),
             ("document-total", Some(language.money(&self.value(&invoice.total), invoice.currency))),
@@ -243,7 +252,7 @@ impl Printer<'_> {
             None => self.language.text(key)?,
         };
         let code = tax.exemption_code.as_ref().map(|code| format!(" ({})", clean(code))).unwrap_or_default();
-        Ok(format!("{}: {reason}{code}", clean(&tax.name)))
+        self.field(&clean(&tax.name), &format!("{reason}{code}"))
     }
 
     fn view_note(&self, view: &CurrencyView) -> Result<String, LanguageError> {
@@ -309,7 +318,7 @@ impl Printer<'_> {
 
     fn amount(&self, stored: &BigDecimal) -> Amount {
         let value = self.value(stored);
-        let text = self.language.decimal(&value, self.invoice.currency.minor_units());
+        let text = self.language.amount(&value, self.invoice.currency);
         Amount { value, text }
     }
 
@@ -412,6 +421,6 @@ mod tests {
         let mut invoice = invoice();
         invoice.currency = "JPY".parse().expect("a currency");
         invoice.total = decimal("1234567");
-        assert_eq!(model(&invoice, "en").total.amount.text, "1,234,567\u{a0}JPY");
+        assert_eq!(model(&invoice, "en").total.amount.text, "JPY\u{a0}1,234,567");
     }
 }

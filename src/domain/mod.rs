@@ -16,6 +16,7 @@ pub mod dated_terms;
 pub mod directory;
 pub mod directory_check;
 pub mod document;
+pub mod download_link;
 pub mod exact_sum;
 pub mod ids;
 pub mod invoice;

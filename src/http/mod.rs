@@ -1,8 +1,10 @@
 //! The web process: the HTTP door for jobs, probes for the platform, and one plain page that says how the queues stand.
 //!
 //! `/livez` says that the process answers, `/readyz` that it can accept jobs (Postgres at this release's schema;
-//! without Redis they wait). Documents and mails can be opened only in `billrunner demo`, whose data is its own.
+//! without Redis they wait). Customers download documents through signed links where those are set up. Documents and
+//! mails can be opened without one only in `billrunner demo`, whose data is its own.
 
+mod downloads;
 mod intake;
 mod page;
 mod schemas;
@@ -33,6 +35,7 @@ use crate::{
     },
 };
 
+pub use downloads::Downloads;
 pub use intake::{Intake, openapi_document};
 
 /// How long a probe waits for a server.
@@ -51,6 +54,8 @@ pub struct Web {
     pub schemas: Arc<BTreeMap<String, serde_json::Value>>,
     /// The door for jobs.
     pub intake: Arc<Intake>,
+    /// What customers download from; `None` serves no links.
+    pub downloads: Option<Arc<Downloads>>,
     /// What can be opened, in the demo; `None` serves no customer's data.
     pub demo: Option<Arc<DemoFiles>>,
 }
@@ -90,6 +95,9 @@ fn router(web: Web) -> Router {
     if web.demo.is_some() {
         router = router.route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
     }
+    if web.downloads.is_some() {
+        router = router.merge(downloads::router());
+    }
     let intake = intake::router(web.intake.clone());
     router.with_state(web).merge(intake).layer(map_response(secure))
 }
@@ -99,7 +107,8 @@ async fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // A document's own is stricter.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
@@ -111,6 +120,8 @@ async fn secure(mut response: Response) -> Response {
 enum PageError {
     #[error("there is no such page")]
     NotFound,
+    #[error("the link has expired; ask for a new one")]
+    Expired,
     #[error("Postgres does not answer")]
     Postgres(#[from] sqlx::Error),
     #[error("the object store does not answer")]
@@ -123,9 +134,10 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let status = match self {
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Expired => StatusCode::GONE,
             Self::Postgres(_) | Self::ObjectStore(_) | Self::File(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
-        if status != StatusCode::NOT_FOUND {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(error = ?self, "a page could not be made");
         }
         (status, format!("{self}\n")).into_response()

@@ -1,65 +1,74 @@
 //! The embedded texts, one file per language: `email-templates/locales/<tag>.ftl` (Project Fluent).
 //!
-//! A new language is one more file and one more line in [`SOURCES`].
+//! A new language is one more file: the folder is embedded whole and its files are the list of languages.
 
 use std::sync::LazyLock;
 
 use fluent_bundle::{FluentArgs, FluentResource, concurrent::FluentBundle};
-use unic_langid::LanguageIdentifier;
+use include_dir::{Dir, File, include_dir};
+use unic_langid::{CharacterDirection, LanguageIdentifier};
 
-use super::LanguageError;
+use super::{Direction, LanguageError};
 use crate::domain::language_tag::LanguageTag;
 
-/// Tag, percent sign with the space that CLDR sets before it, texts. The first one stands in for unknown languages.
-const SOURCES: [Source; 4] = [
-    ("en", "%", include_str!("../../email-templates/locales/en.ftl")),
-    ("es", "\u{a0}%", include_str!("../../email-templates/locales/es.ftl")),
-    ("de", "\u{a0}%", include_str!("../../email-templates/locales/de.ftl")),
-    ("fr", "\u{202f}%", include_str!("../../email-templates/locales/fr.ftl")),
-];
+/// Stands in for unknown languages.
+const FALLBACK: &str = "en";
 
-type Source = (&'static str, &'static str, &'static str);
-
-static CATALOGUES: LazyLock<Vec<Catalogue>> = LazyLock::new(|| SOURCES.into_iter().map(Catalogue::new).collect());
+static FILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
+static CATALOGUES: LazyLock<Vec<Catalogue>> = LazyLock::new(|| {
+    let mut catalogues: Vec<_> = FILES.files().filter_map(Catalogue::new).collect();
+    catalogues.sort_by_key(|catalogue| catalogue.tag);
+    catalogues
+});
 
 /// The texts of one language.
 pub struct Catalogue {
     pub tag: &'static str,
-    pub percent_sign: &'static str,
+    pub direction: Direction,
+    identifier: LanguageIdentifier,
     texts: FluentBundle<FluentResource>,
 }
 
-/// Returns the languages there are texts for.
-pub fn supported() -> [&'static str; SOURCES.len()] {
-    SOURCES.map(|(tag, _, _)| tag)
+/// Returns the languages there are texts for, in alphabetical order.
+pub fn supported() -> impl Iterator<Item = &'static str> {
+    CATALOGUES.iter().map(|catalogue| catalogue.tag)
 }
 
-/// Finds a language's catalogue by RFC 4647 lookup: each subtag is dropped from the right until one fits.
+/// Finds a language's catalogue: by RFC 4647 lookup, where each subtag is dropped from the right until one fits, else
+/// the first one of the same language, so that `pt` and `pt-PT` are answered by `pt-BR`.
 pub fn lookup(tag: &LanguageTag) -> Option<&'static Catalogue> {
     let mut range = tag.to_string();
-    loop {
+    while !range.is_empty() {
         if let Some(found) = CATALOGUES.iter().find(|catalogue| catalogue.tag == range) {
             return Some(found);
         }
-        range.truncate(range.rfind('-')?);
+        range.truncate(range.rfind('-').unwrap_or_default());
     }
+    CATALOGUES.iter().find(|catalogue| catalogue.identifier.language == tag.identifier().language)
 }
 
 /// Returns the catalogue that stands in where [`lookup`] finds none.
 pub fn fallback() -> Result<&'static Catalogue, LanguageError> {
-    CATALOGUES.first().ok_or(LanguageError::NoCatalogue)
+    CATALOGUES.iter().find(|catalogue| catalogue.tag == FALLBACK).ok_or(LanguageError::NoCatalogue)
 }
 
 impl Catalogue {
-    /// Parses a source; what does not parse is missing from the catalogue, which a test finds.
-    fn new((tag, percent_sign, source): Source) -> Self {
-        let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, _)| resource);
-        let identifier: LanguageIdentifier = tag.parse().unwrap_or_default();
-        let mut texts = FluentBundle::new_concurrent(vec![identifier]);
-        // Isolation marks around every argument show up as boxes in mail clients and PDFs.
-        texts.set_use_isolating(false);
+    /// Parses a file; what does not parse is missing from the catalogue, which a test finds.
+    fn new(file: &'static File<'static>) -> Option<Self> {
+        let tag = file.path().to_str()?.strip_suffix(".ftl")?;
+        let identifier: LanguageIdentifier = tag.parse().ok()?;
+        let source = file.contents_utf8()?.to_owned();
+        let resource = FluentResource::try_new(source).unwrap_or_else(|(resource, _)| resource);
+        let direction = match identifier.character_direction() {
+            CharacterDirection::RTL => Direction::RightToLeft,
+            CharacterDirection::LTR | CharacterDirection::TTB => Direction::LeftToRight,
+        };
+        let mut texts = FluentBundle::new_concurrent(vec![identifier.clone()]);
+        // Latin names and numbers inside Arabic need isolation marks around them, or `2026-00042` reads `00042-2026`.
+        // Where all runs from left to right they would only show up as boxes in old mail clients.
+        texts.set_use_isolating(direction == Direction::RightToLeft);
         texts.add_resource_overriding(resource);
-        Self { tag, percent_sign, texts }
+        Some(Self { tag, direction, identifier, texts })
     }
 
     /// Returns a text with its arguments filled in.
@@ -79,65 +88,5 @@ impl Catalogue {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use super::*;
-
-    /// Reads keys and their arguments from the text, as nothing but the file itself can tell what is missing from it.
-    fn keys(source: &str) -> BTreeMap<&str, BTreeSet<&str>> {
-        let mut keys: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        let mut current = "";
-        for line in source.lines().filter(|line| !line.starts_with('#')) {
-            if let Some((key, _)) = line.split_once(" =").filter(|_| line.starts_with(|c: char| c.is_ascii_lowercase()))
-            {
-                assert!(!keys.contains_key(key), "{key} stands twice");
-                current = key;
-                keys.insert(key, BTreeSet::new());
-            }
-            for argument in line.split('$').skip(1) {
-                let end = argument.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(argument.len());
-                keys.get_mut(current).expect("a key").insert(&argument[..end]);
-            }
-        }
-        keys
-    }
-
-    #[test]
-    fn each_catalogue_parses_without_a_problem() {
-        for (tag, _, source) in SOURCES {
-            if let Err((_, problems)) = FluentResource::try_new(source.to_owned()) {
-                panic!("{tag}.ftl: {problems:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn each_language_has_the_same_keys_with_the_same_arguments() {
-        let (_, _, english) = SOURCES[0];
-        for (tag, _, source) in SOURCES {
-            assert_eq!(keys(source), keys(english), "{tag}.ftl differs from en.ftl");
-        }
-    }
-
-    #[test]
-    fn each_text_can_be_made_from_its_arguments() {
-        for (catalogue, (_, _, source)) in CATALOGUES.iter().zip(SOURCES) {
-            for (key, arguments) in keys(source) {
-                let arguments = arguments.into_iter().map(|name| (name, "1")).collect();
-                let text = catalogue.text(key, &arguments).unwrap_or_else(|error| panic!("{error}"));
-                assert!(!text.is_empty() && !text.contains(['{', '\u{2068}']), "{key}: {text}");
-            }
-        }
-    }
-
-    #[test]
-    fn file_names_are_plain_ascii() {
-        for catalogue in CATALOGUES.iter() {
-            for key in ["document-file-name-invoice", "document-file-name-credit-note", "document-file-name-detail"] {
-                let name = catalogue.text(key, &FluentArgs::new()).expect("a name");
-                assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{name}");
-            }
-        }
-    }
-}
+#[path = "catalogue_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! What a message says about an invoice, as finished text: the templates only place it.
 
 use bigdecimal::BigDecimal;
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{one_line::to_one_line, outgoing::Attachment};
@@ -38,6 +39,22 @@ pub struct InvoiceMessage {
     pub reason: Option<String>,
     /// What is attached; nothing else is promised.
     pub documents: Vec<AttachedDocument>,
+    /// What is too large to attach and can be downloaded instead.
+    pub links: Vec<LinkedDocument>,
+}
+
+/// A document that can be downloaded, as the message lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkedDocument {
+    /// As downloaded.
+    pub file_name: String,
+    /// Such as `48 MB`.
+    pub size: String,
+    /// Good without an account.
+    pub url: String,
+    /// The last day on which it is good.
+    pub until: String,
 }
 
 /// A document as the message lists it.
@@ -71,20 +88,43 @@ impl InvoiceMessage {
             customer_name: to_one_line(&invoice.customer.name),
             recipient_name: to_one_line(recipient_name),
             provider: to_one_line(provider_name),
-            billing_period: language.billing_period(invoice.billing_period),
+            billing_period: language.billing_period(invoice.billing_period)?,
             total: language.money(&total, invoice.currency),
             reason: None,
             documents: attachments
                 .iter()
                 .map(|attachment| AttachedDocument::new(attachment, language))
                 .collect::<Result<_, _>>()?,
+            links: vec![],
         })
+    }
+
+    /// Adds what can be downloaded.
+    #[must_use]
+    pub fn with_links(self, links: Vec<LinkedDocument>) -> Self {
+        Self { links, ..self }
     }
 
     /// Adds why the invoice was cancelled or opened again.
     #[must_use]
     pub fn with_reason(self, reason: Option<&str>) -> Self {
         Self { reason: reason.map(to_one_line).filter(|reason| !reason.is_empty()), ..self }
+    }
+}
+
+impl LinkedDocument {
+    /// Writes a link to a document of this name and size, good until the end of a day.
+    ///
+    /// # Errors
+    /// [`LanguageError`] when the language lacks a text.
+    pub fn new(
+        (file_name, size_bytes): (&str, usize),
+        url: String,
+        until: NaiveDate,
+        language: &Language,
+    ) -> Result<Self, LanguageError> {
+        let (file_name, size) = (to_one_line(file_name), written_size(size_bytes, language)?);
+        Ok(Self { file_name, size, url, until: language.date(until) })
     }
 }
 
@@ -188,7 +228,7 @@ mod tests {
         let invoice = invoice(InvoiceKind::CreditNote, "-10");
         let english = Language::for_tag(&"en".parse().expect("a tag")).expect("a language");
         let message = InvoiceMessage::new(&invoice, &english, "", "Oracle", &[]).expect("a message");
-        assert_eq!((message.kind, message.total.as_str()), (InvoiceKind::CreditNote, "10.00\u{a0}EUR"));
+        assert_eq!((message.kind, message.total.as_str()), (InvoiceKind::CreditNote, "EUR\u{a0}10.00"));
         assert_eq!(message.with_reason(Some(" wrong\nrate ")).reason.as_deref(), Some("wrong rate"));
     }
 

@@ -14,7 +14,7 @@ pub mod sink;
 pub mod templates;
 
 pub use self::{
-    invoice_message::{AttachedDocument, InvoiceMessage},
+    invoice_message::{AttachedDocument, InvoiceMessage, LinkedDocument},
     mailer::{InvalidMailerUrl, Mailer, SendError},
     outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail, message_id},
 };

@@ -3,9 +3,22 @@
 //! A line break in a name would end a header and start one of the sender's choosing (and makes lettre panic); a
 //! bidirectional override would show a subject that says something else than it holds.
 
-/// Replaces each run of blanks, line breaks and control characters by one space and drops bidirectional overrides.
+/// Replaces each run of blanks, line breaks and control characters by one space and drops bidirectional controls.
 pub fn to_one_line(text: &str) -> String {
-    let visible = text.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'));
+    one_line(text, |c| is_override(c) || matches!(c, '\u{2066}'..='\u{2069}'))
+}
+
+/// Does the same for a line of our own, whose isolation marks hold names and numbers together in Arabic.
+pub fn to_subject(text: &str) -> String {
+    one_line(text, is_override)
+}
+
+fn is_override(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{feff}')
+}
+
+fn one_line(text: &str, is_dropped: impl Fn(char) -> bool) -> String {
+    let visible = text.chars().filter(|c| !is_dropped(*c));
     let mut line = String::with_capacity(text.len());
     let mut blank = false;
     for c in visible {
@@ -38,6 +51,12 @@ mod tests {
     fn what_is_invisible_or_around_is_dropped() {
         assert_eq!(to_one_line("  Acme \t\u{202e}moc  SL \n"), "Acme moc SL");
         assert_eq!(to_one_line("\r\n"), "");
+    }
+
+    #[test]
+    fn only_our_own_lines_keep_isolation_marks() {
+        assert_eq!(to_one_line("\u{2068}Acme\u{2069}\u{202e}"), "Acme");
+        assert_eq!(to_subject("\u{2068}Acme\u{2069}\u{202e}\r\nBcc: x"), "\u{2068}Acme\u{2069} Bcc: x");
     }
 
     #[test]

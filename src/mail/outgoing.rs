@@ -15,7 +15,10 @@ use lettre::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{one_line::to_one_line, templates::RenderedMessage};
+use super::{
+    one_line::{to_one_line, to_subject},
+    templates::RenderedMessage,
+};
 use crate::domain::ids::NotificationId;
 
 /// A name and an address that can be written to.
@@ -137,7 +140,7 @@ impl OutgoingMail {
         let message = Message::builder()
             .from(self.from.to_mailbox())
             .to(self.to.to_mailbox())
-            .subject(to_one_line(&self.message.subject))
+            .subject(to_subject(&self.message.subject))
             .date(self.sent_at.into())
             .message_id(Some(to_one_line(&self.message_id)))
             // RFC 3834: keeps absence notices from answering.

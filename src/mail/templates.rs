@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{invoice_message::InvoiceMessage, one_line::to_one_line};
+use super::{invoice_message::InvoiceMessage, one_line::to_subject};
 use crate::{
     domain::invoice_event::EventName,
     language::{Argument, Language},
@@ -61,6 +61,10 @@ pub enum TemplateError {
 #[derive(Serialize)]
 struct Fields<'a, M> {
     language: &'static str,
+    /// `ltr` or `rtl`.
+    direction: &'static str,
+    /// The side that lines end on; mail clients do not know `text-align: end`.
+    end: &'static str,
     #[serde(flatten)]
     message: &'a M,
 }
@@ -90,14 +94,15 @@ fn render_fields<M: Serialize>(
     let failed = |source: RenderError| TemplateError::Render { event, source: Box::new(source) };
     let text = TEXT.as_ref().map_err(TemplateError::Syntax)?;
     let html = HTML.as_ref().map_err(TemplateError::Syntax)?;
-    let fields = Context::wraps(Fields { language: language.tag(), message }).map_err(failed)?;
+    let (direction, end) = (language.direction().as_str(), language.direction().end());
+    let fields = Context::wraps(Fields { language: language.tag(), direction, end, message }).map_err(failed)?;
     let subject = format!("{event}/subject");
     if !text.has_template(&subject) {
         return Err(TemplateError::NoMessage(event));
     }
     let body = format!("{event}/body");
     Ok(RenderedMessage {
-        subject: to_one_line(&render_template(text, &subject, language, &fields).map_err(failed)?),
+        subject: to_subject(&render_template(text, &subject, language, &fields).map_err(failed)?),
         text: render_template(text, &body, language, &fields).map_err(failed)?,
         html: render_template(html, &body, language, &fields).map_err(failed)?,
     })
@@ -217,6 +222,7 @@ impl HelperDef for StrictIf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::invoice::InvoiceKind;
 
     const EVENTS: [EventName; 4] = [EventName::Opened, EventName::Closed, EventName::Voided, EventName::Reopened];
 
@@ -241,9 +247,11 @@ mod tests {
                 let rendered = render(event, &language(tag), &message).expect("a message");
                 for part in [&rendered.subject, &rendered.text, &rendered.html] {
                     assert!(part.contains(&message.number), "{event} {tag}: {part}");
-                    assert!(!part.contains("{{") && !part.contains('\u{2068}'), "{event} {tag}: {part}");
+                    let is_isolated = part.contains('\u{2068}');
+                    assert!(!part.contains("{{") && is_isolated == (tag == "ar"), "{event} {tag}: {part}");
                 }
-                assert!(rendered.html.contains(&format!("lang=\"{tag}\"")));
+                let direction = language(tag).direction().as_str();
+                assert!(rendered.html.contains(&format!("<html lang=\"{tag}\" dir=\"{direction}\">")));
             }
         }
     }
@@ -290,17 +298,33 @@ mod tests {
     }
 
     #[test]
-    fn a_credit_note_says_so() {
+    fn subject_and_body_call_the_document_what_its_heading_does() {
         for event in EVENTS {
-            for (tag, words) in
-                [("en", "redit note"), ("es", "ota de crédito"), ("de", "echnungskorrektur"), ("fr", "voir")]
-            {
-                let credit_note =
-                    InvoiceMessage { kind: crate::domain::invoice::InvoiceKind::CreditNote, ..message(event) };
-                let rendered = render(event, &language(tag), &credit_note).expect("a message");
-                assert!(rendered.subject.contains(words), "{}", rendered.subject);
-                assert!(rendered.text.contains(words) && rendered.html.contains(words), "{}", rendered.text);
+            for tag in Language::supported() {
+                let language = language(tag);
+                for (kind, key) in
+                    [(InvoiceKind::Invoice, "document-invoice"), (InvoiceKind::CreditNote, "document-credit-note")]
+                {
+                    let heading = language.text(key).expect("a heading").to_lowercase();
+                    let rendered =
+                        render(event, &language, &InvoiceMessage { kind, ..message(event) }).expect("a message");
+                    assert!(rendered.subject.to_lowercase().contains(&heading), "{tag}: {}", rendered.subject);
+                    // Endings change with the sentence, in Arabic beginnings too.
+                    let stem: String = heading.split(' ').next_back().unwrap_or_default().chars().take(4).collect();
+                    for part in [&rendered.text, &rendered.html] {
+                        assert!(part.to_lowercase().contains(&stem), "{event} {tag}: {stem} is not in {part}");
+                    }
+                }
             }
+        }
+    }
+
+    #[test]
+    fn figures_stand_at_the_end_of_the_line_in_both_directions() {
+        for (tag, end, start) in [("en", "right", "left"), ("ar", "left", "right")] {
+            let html = render(EventName::Opened, &language(tag), &message(EventName::Opened)).expect("a message").html;
+            assert!(html.contains(&format!("align=\"{end}\"")) && html.contains(&format!("padding-{end}:12px")));
+            assert!(!html.contains(&format!("align=\"{start}\"")) && !html.contains(&format!("padding-{start}:12px")));
         }
     }
 
@@ -324,10 +348,11 @@ mod tests {
     fn html_loads_nothing_from_elsewhere() {
         for event in EVENTS {
             let rendered = render(event, &language("en"), &message(event)).expect("a message");
+            // A link is followed by its reader, never loaded.
+            let loaded = rendered.html.replace("<a class=\"strong\" href=\"https:", "");
             assert!(
-                !["http:", "https:", "src=", "url(", "<link", "<script"]
-                    .iter()
-                    .any(|what| rendered.html.contains(what))
+                !["http:", "https:", "src=", "url(", "<link", "<script"].iter().any(|what| loaded.contains(what)),
+                "{loaded}"
             );
         }
     }

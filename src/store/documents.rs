@@ -27,6 +27,8 @@ pub struct NewDocument {
     pub currency: Option<Currency>,
     /// Changes when the layout or the view's currency does.
     pub template_hash: String,
+    /// Of the kind's layout.
+    pub layout_version: i32,
     /// As the customer sees it.
     pub file_name: String,
     /// Path inside the object store.
@@ -44,8 +46,8 @@ pub struct NewDocument {
 pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO documents (reseller_id, id, invoice_id, invoice_version, kind, language, template_hash, file_name,
-             location, sha256, size_bytes, currency)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             location, sha256, size_bytes, currency, layout_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (reseller_id, invoice_id, invoice_version, kind, language, template_hash) DO NOTHING",
         document.reseller_id.0,
         DocumentId::new().0,
@@ -59,6 +61,7 @@ pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sq
         &document.sha256[..],
         document.size_bytes,
         document.currency.map(Currency::code),
+        document.layout_version,
     )
     .execute(connection)
     .await
@@ -68,6 +71,8 @@ pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sq
 /// A document as it is found.
 #[derive(Clone, Debug)]
 pub struct StoredDocument {
+    /// Its id.
+    pub id: DocumentId,
     /// Which export.
     pub kind: DocumentKind,
     /// As the customer sees it.
@@ -81,6 +86,7 @@ pub struct StoredDocument {
 }
 
 struct DocumentRow {
+    id: DocumentId,
     kind: String,
     file_name: String,
     location: String,
@@ -92,8 +98,8 @@ impl TryFrom<DocumentRow> for StoredDocument {
     type Error = sqlx::Error;
 
     fn try_from(row: DocumentRow) -> sqlx::Result<Self> {
-        let DocumentRow { kind, file_name, location, sha256, size_bytes } = row;
-        Ok(Self { kind: kind.parse().corrupt("documents.kind")?, file_name, location, sha256, size_bytes })
+        let DocumentRow { id, kind, file_name, location, sha256, size_bytes } = row;
+        Ok(Self { id, kind: kind.parse().corrupt("documents.kind")?, file_name, location, sha256, size_bytes })
     }
 }
 
@@ -110,10 +116,10 @@ pub async fn of_version(
 ) -> sqlx::Result<Vec<StoredDocument>> {
     let rows = sqlx::query_as!(
         DocumentRow,
-        "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
+        r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND language = $4
            AND currency IS NULL
-         ORDER BY kind, created_at DESC LIMIT 10",
+         ORDER BY kind, created_at DESC LIMIT 10"#,
         reseller_id.0,
         invoice_id.0,
         invoice_version,
@@ -137,10 +143,10 @@ pub async fn since_version(
 ) -> sqlx::Result<Vec<StoredDocument>> {
     let rows = sqlx::query_as!(
         DocumentRow,
-        "SELECT DISTINCT ON (kind) kind, file_name, location, sha256, size_bytes FROM documents
+        r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version >= $3 AND language = $4
            AND currency IS NULL
-         ORDER BY kind, invoice_version DESC, created_at DESC LIMIT 10",
+         ORDER BY kind, invoice_version DESC, created_at DESC LIMIT 10"#,
         reseller_id.0,
         invoice_id.0,
         invoice_version,

@@ -26,6 +26,7 @@ pub mod directory_export;
 pub mod documents;
 pub mod drafts;
 pub mod event_chain;
+pub mod frozen_documents;
 pub mod invoice_details;
 pub mod invoice_list;
 pub mod invoice_status;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use billrunner::{
     domain::{api_key::ApiKey, ids::ApiKeyId},
-    http::{self, Intake, Web},
+    http::{self, Downloads, Intake, Web},
     queue::{ReadEnvelope, Streams},
     store::{
         api_clients,
@@ -22,7 +22,10 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::{bench::Bench, worker::DEADLINE};
+use super::{
+    bench::Bench,
+    worker::{DEADLINE, Office},
+};
 
 pub const EVENT: &str = "application/cloudevents+json";
 pub const BATCH: &str = "application/cloudevents-batch+json";
@@ -35,6 +38,24 @@ pub struct Door {
 }
 
 impl Door {
+    /// Opens the web process of a desk, with what customers download from, or without.
+    pub async fn for_customers(office: &Office, downloads: Option<Downloads>) -> Result<Self> {
+        let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let intake = Arc::new(Intake::new(&office.pool, office.registry.envelope_reader()));
+        let (pool, streams, schemas) = (office.pool.clone(), office.streams.clone(), Arc::default());
+        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), demo: None };
+        tokio::spawn(http::serve(web, listener, stop.clone()));
+        Ok(Self { address, _stop: stop.drop_guard() })
+    }
+
+    /// Asks for a path as a browser does, without an account.
+    pub async fn visit(&self, path: &str) -> Result<Answer> {
+        exchange(self.address, format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes())
+            .await
+    }
+
     /// Opens the door onto a bench.
     pub async fn open(bench: &Bench) -> Result<Self> {
         Self::open_to(bench.pool(), bench.streams.clone(), bench.registry.envelope_reader()).await
@@ -45,7 +66,7 @@ impl Door {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let (intake, schemas) = (Arc::new(Intake::new(pool, read)), Arc::default());
-        let web = Web { pool: pool.clone(), streams, intake, schemas, demo: None };
+        let web = Web { pool: pool.clone(), streams, intake, schemas, downloads: None, demo: None };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
@@ -90,6 +111,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Value,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -176,6 +198,7 @@ fn parse(bytes: &[u8]) -> Result<Answer> {
         status,
         headers: lines.filter_map(header).collect(),
         body: serde_json::from_slice(body).unwrap_or_default(),
+        bytes: body.to_vec(),
     })
 }
 

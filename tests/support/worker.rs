@@ -98,15 +98,27 @@ impl Office {
     }
 
     pub async fn open_on(pool: &PgPool, clock: Clock, streams: Streams) -> Result<Self> {
+        Self::open_with(pool, clock, streams, |context| context).await
+    }
+
+    /// Opens with a context that differs from what tests have.
+    pub async fn open_with(
+        pool: &PgPool,
+        clock: Clock,
+        streams: Streams,
+        change: impl FnOnce(Context) -> Context,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let sink = Sink::start(None).await?;
-        let context = Context {
+        let context = change(Context {
             pool: pool.clone(),
             objects: open_object_store(folder.path())?,
             mailer: Arc::new(Mailer::from_url(&sink.url())?),
             mail_domain: "test.example".into(),
+            download_links: None,
+            attach_up_to_bytes: i64::MAX,
             clock,
-        };
+        });
         let registry = Arc::new(registry());
         let running = start_worker(&context, &streams, &registry);
         Ok(Self { pool: pool.clone(), context, sink, registry, streams, _folder: folder, running })

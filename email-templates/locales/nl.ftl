@@ -1,0 +1,159 @@
+### Alle teksten die een klant in het Nederlands leest: e-mails (mail-), documenten (document-) en beide (format-).
+### Elke taal heeft dezelfde sleutels met dezelfde argumenten; een test vergelijkt ze.
+
+## Documenten
+
+document-invoice = Factuur
+document-credit-note = Creditnota
+document-title = { $heading } { $number }
+document-draft-mark = CONCEPT
+document-void-mark = GEANNULEERD
+document-number = Nummer
+document-document-id = Document-ID
+document-issued-on = Factuurdatum
+document-billing-period = Factuurperiode
+document-provider = Provider
+document-issuer = Leverancier
+document-customer = Klant
+document-tax-id = Btw-/fiscaal nummer
+document-description = Omschrijving
+document-category = Categorie
+document-charges = Kostenposten
+document-net = Nettobedrag
+document-subtotal = Subtotaal
+document-section-subtotal = Subtotaal { $section }
+document-tax = { $name } { $rate } over { $base }
+document-total = Totaal
+document-correction-of = Correcties voor { $month }
+document-page = Pagina { $page } van { $pages }
+document-zero-lines = { $count ->
+    [one] { $count_formatted } regel zonder kosten is weggelaten.
+   *[other] { $count_formatted } regels zonder kosten zijn weggelaten.
+}
+document-replaces = Vervangt { $number }
+document-exchange-rate = Wisselkoers: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
+document-converted-view = De bedragen zijn ter informatie weergegeven in { $currency }. Dit document is opgesteld in { $invoice_currency }; het totaal bedraagt { $total }.
+document-custom-charges = Overige kosten en kortingen
+document-tax-exempt = Vrijgesteld van belasting
+# Artikel 35a, lid 1, onder m, Wet op de omzetbelasting 1968: ‘btw verlegd’.
+document-tax-reverse-charge = Btw verlegd: de klant is de belasting verschuldigd
+document-tax-intra-community = Vrijgesteld: intracommunautaire levering
+document-tax-export = Vrijgesteld: uitvoer buiten de Europese Unie
+document-tax-outside-scope = Niet onderworpen aan belasting
+
+document-category-usage = Verbruik
+document-category-purchase = Aankoop
+document-category-credit = Tegoed
+document-category-adjustment = Aanpassing
+document-category-tax = Belasting
+
+# Bestandsnamen: alleen kleine letters zonder accenten, cijfers en koppeltekens.
+document-file-name-invoice = factuur
+document-file-name-credit-note = creditnota
+document-file-name-detail = specificatie
+
+document-yes = Ja
+document-no = Nee
+
+document-column-number = Nummer
+document-column-billing-period = Factuurperiode
+document-column-currency = Valuta
+document-column-sub-account-id = Account-ID
+document-column-sub-account-name = Accountnaam
+document-column-description = Omschrijving
+document-column-service-name = Dienst
+document-column-service-category = Dienstcategorie
+document-column-charge-category = Kostencategorie
+document-column-is-correction = Correctie
+document-column-correction-of = Gecorrigeerde maand
+document-column-charge-count = Kostenposten
+document-column-charge-description = Omschrijving van de kosten
+document-column-charge-period-start = Begin van de periode
+document-column-charge-period-end = Einde van de periode
+document-column-consumed-quantity = Hoeveelheid
+document-column-consumed-unit = Eenheid
+document-column-region-id = Regio
+document-column-resource-id = Resource-ID
+document-column-resource-name = Resourcenaam
+document-column-sku-id = SKU
+document-column-tags = Tags
+document-column-price = Prijs
+document-column-net = Nettobedrag
+document-column-tax = Belastingen
+document-column-remark = Opmerkingen
+
+document-notes = Opmerkingen
+document-replaced-characters = Tekens die in het lettertype ontbreken, worden weergegeven als �.
+document-generated-on = Aangemaakt op
+document-purchase-order = Inkoopordernummer
+
+## E-mails
+
+mail-greeting = Beste { $recipient_name },
+mail-greeting-unnamed = Goedendag,
+mail-reason = Reden
+mail-documents = { $count ->
+    [one] Bijgevoegd document
+   *[other] Bijgevoegde documenten
+}
+mail-signature = Met vriendelijke groet,
+mail-footer = Dit bericht van { $reseller_name } aan de contactpersonen voor facturatie van { $customer_name } is automatisch verzonden.
+
+mail-opened-subject = { $kind ->
+    [credit_note] Creditnota { $number } van { $reseller_name }: { $provider }, { $billing_period }
+   *[invoice] Factuur { $number } van { $reseller_name }: { $provider }, { $billing_period }
+}
+mail-opened-title = { $kind ->
+    [credit_note] Nieuwe creditnota
+   *[invoice] Nieuwe factuur
+}
+mail-opened-intro = { $kind ->
+    [credit_note] Creditnota { $number } is op naam van { $customer_name } opgesteld voor { $provider } (factuurperiode: { $billing_period }).
+   *[invoice] Factuur { $number } is op naam van { $customer_name } opgesteld voor { $provider } (factuurperiode: { $billing_period }).
+}
+
+mail-closed-subject = { $kind ->
+    [credit_note] Voldaan: creditnota { $number } van { $reseller_name }
+   *[invoice] Voldaan: factuur { $number } van { $reseller_name }
+}
+mail-closed-title = { $kind ->
+    [credit_note] Creditnota voldaan
+   *[invoice] Factuur voldaan
+}
+mail-closed-intro = { $kind ->
+    [credit_note] Creditnota { $number } voor { $customer_name } is voldaan. U hoeft verder niets te doen.
+   *[invoice] Factuur { $number } voor { $customer_name } is voldaan. U hoeft verder niets te doen.
+}
+
+mail-voided-subject = { $kind ->
+    [credit_note] Geannuleerd: creditnota { $number } van { $reseller_name }
+   *[invoice] Geannuleerd: factuur { $number } van { $reseller_name }
+}
+mail-voided-title = { $kind ->
+    [credit_note] Creditnota geannuleerd
+   *[invoice] Factuur geannuleerd
+}
+mail-voided-intro = { $kind ->
+    [credit_note] Creditnota { $number } voor { $customer_name } is geannuleerd en niet langer geldig.
+   *[invoice] Factuur { $number } voor { $customer_name } is geannuleerd en niet langer geldig. Wij verzoeken u deze niet te betalen.
+}
+
+mail-reopened-subject = { $kind ->
+    [credit_note] Weer open: creditnota { $number } van { $reseller_name }
+   *[invoice] Weer open: factuur { $number } van { $reseller_name }
+}
+mail-reopened-title = { $kind ->
+    [credit_note] Creditnota weer open
+   *[invoice] Factuur weer open
+}
+mail-reopened-intro = { $kind ->
+    [credit_note] Creditnota { $number } voor { $customer_name }, die als voldaan stond geregistreerd, staat weer open. De inhoud en de bedragen zijn ongewijzigd.
+   *[invoice] Factuur { $number } voor { $customer_name }, die als voldaan stond geregistreerd, staat weer open. De inhoud en de bedragen zijn ongewijzigd.
+}
+
+## Beide
+
+format-field = { $label }: { $value }
+format-period = { $start } – { $end }
+format-kilobytes = { $size } kB
+format-megabytes = { $size } MB
