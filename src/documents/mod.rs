@@ -1,4 +1,4 @@
-//! Documents: an invoice as a PDF, as CSV and as a page to print.
+//! Documents: an invoice as a PDF, as CSV, as a page to print and as JSON.
 //!
 //! Pure: from a [`DocumentModel`] to bytes, without I/O or clock, so the same invoice gives the same bytes on every run
 //! and machine. Called by the job that renders documents, off the async threads. Only the price side is ever shown. The
@@ -7,7 +7,9 @@
 mod csv;
 mod detailed_csv;
 mod focus;
+mod json;
 mod labels;
+mod manifest;
 mod model;
 mod pdf;
 mod print;
@@ -20,12 +22,14 @@ use std::{io, sync::LazyLock};
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{document::DocumentKind, money::Currency};
+use crate::domain::{csv_options::CsvOptions, document::DocumentKind, money::Currency};
 
 pub use self::{
     detailed_csv::DetailedCsv,
     focus::{FOCUS_COLUMNS, FocusInvoiceDetail, Grain},
+    json::{FORMAT, json_schema},
     labels::Labels,
+    manifest::{Manifest, ManifestPart},
     model::{Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow},
 };
 
@@ -49,6 +53,9 @@ pub enum DocumentError {
     /// A row.
     #[error("cannot write a row of csv")]
     Csv(#[from] ::csv::Error),
+    /// The file's structure.
+    #[error("cannot write json")]
+    Json(#[from] serde_json::Error),
     /// The output.
     #[error("cannot write the document")]
     Write(#[source] io::Error),
@@ -67,6 +74,7 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
         DocumentKind::Csv => csv::render(model),
         DocumentKind::DetailedCsv => Err(DocumentError::Streamed),
         DocumentKind::Print => Ok(print::render(model)),
+        DocumentKind::Json => json::render(model),
     }
 }
 
@@ -88,13 +96,41 @@ pub fn template_hash(kind: DocumentKind, view: Option<Currency>) -> String {
     hex::encode(Sha256::new_with_prefix(hash).chain_update(currency.code()).finalize())
 }
 
+/// Returns the hash of a document that is written by a reseller's options, where some bear on its kind.
+pub fn template_hash_with(kind: DocumentKind, view: Option<Currency>, options: Option<CsvOptions>) -> String {
+    let hash = template_hash(kind, view);
+    let Some(options) = options else { return hash };
+    let CsvOptions { byte_order_mark, delimiter, decimal_mark, gzip, rows_per_part } = options;
+    let written = [
+        byte_order_mark.map(u64::from),
+        delimiter.map(|delimiter| u64::from(delimiter.as_byte())),
+        decimal_mark.map(|mark| u64::from(u32::from(mark.as_char()))),
+        Some(u64::from(gzip)),
+        rows_per_part.map(|rows| u64::from(rows.get())),
+    ];
+    let numbers = written.map(|option| option.unwrap_or(u64::MAX).to_be_bytes());
+    hex::encode(Sha256::new_with_prefix(hash).chain_update(numbers.concat()).finalize())
+}
+
 /// Returns the document's file name, in ASCII: `factura-2026-00042.pdf`, `factura-2026-00042-detalle.csv`.
 pub fn file_name(kind: DocumentKind, model: &DocumentModel) -> String {
     let (stem, extension) = (&model.file_stem, kind.extension());
     match kind {
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => format!("{stem}.{extension}"),
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
+            format!("{stem}.{extension}")
+        }
         DocumentKind::DetailedCsv => format!("{stem}-{}.{extension}", model.labels.detail),
     }
+}
+
+/// Returns the file name of a part, counted from 1, of a detailed CSV: `factura-2026-00042-detalle-0001.csv`.
+pub fn part_file_name(model: &DocumentModel, part: usize) -> String {
+    format!("{}-{}-{part:04}.{}", model.file_stem, model.labels.detail, DocumentKind::DetailedCsv.extension())
+}
+
+/// Returns the file name of the manifest of a detailed CSV in parts: `factura-2026-00042-detalle.json`.
+pub fn manifest_file_name(model: &DocumentModel) -> String {
+    format!("{}-{}.json", model.file_stem, model.labels.detail)
 }
 
 #[cfg(test)]
@@ -123,5 +159,24 @@ mod tests {
         let hashes: std::collections::BTreeSet<_> =
             DocumentKind::ALL.into_iter().map(|kind| template_hash(kind, None)).collect();
         assert_eq!(hashes.len(), DocumentKind::ALL.len());
+    }
+
+    #[test]
+    fn each_way_of_writing_csv_has_its_own_template_hash_and_none_is_the_plain_one() {
+        let written = [
+            "{}",
+            r#"{"byte_order_mark":false}"#,
+            r#"{"byte_order_mark":true}"#,
+            r#"{"delimiter":"comma"}"#,
+            r#"{"delimiter":"tab"}"#,
+            r#"{"decimal_mark":"comma"}"#,
+            r#"{"gzip":true}"#,
+            r#"{"rows_per_part":44}"#,
+        ];
+        let hash = |options| template_hash_with(DocumentKind::DetailedCsv, None, options);
+        let hashes: std::collections::BTreeSet<_> =
+            written.map(|text| hash(Some(serde_json::from_str(text).expect("options")))).into();
+        assert_eq!(hashes.len(), written.len());
+        assert_eq!(hash(None), template_hash(DocumentKind::DetailedCsv, None));
     }
 }
