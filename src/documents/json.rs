@@ -18,7 +18,7 @@ pub const FORMAT: &str = "billrunner.document.v1";
 
 /// An invoice or credit note as it is printed.
 #[derive(Serialize, JsonSchema)]
-struct Document<'m> {
+struct PrintedInvoice<'m> {
     /// Names the shape.
     #[schemars(extend("const" = "billrunner.document.v1"))]
     format: &'static str,
@@ -152,14 +152,14 @@ pub(super) fn render(model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
 /// Returns the JSON Schema (2020-12) of the invoice as JSON.
 pub fn json_schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    let mut schema = settings.for_serialize().into_generator().into_root_schema_for::<Document<'static>>();
+    let mut schema = settings.for_serialize().into_generator().into_root_schema_for::<PrintedInvoice<'static>>();
     schema.insert("$id".to_owned(), format!("/schemas/documents/{FORMAT}.json").into());
     schema.insert("title".to_owned(), "document".into());
     schema.to_value()
 }
 
-fn document(model: &DocumentModel) -> Document<'_> {
-    Document {
+fn document(model: &DocumentModel) -> PrintedInvoice<'_> {
+    PrintedInvoice {
         format: FORMAT,
         kind: if model.is_credit_note { Kind::CreditNote } else { Kind::Invoice },
         mark: model.mark.as_ref().map(|mark| match mark.kind {

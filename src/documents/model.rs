@@ -9,7 +9,11 @@ use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 
 use super::labels::Labels;
-use crate::domain::{csv_options::CsvOptions, currency_view::CurrencyView, money::Currency};
+use crate::domain::{
+    csv_options::{CsvOptions, Delimiter},
+    currency_view::CurrencyView,
+    money::Currency,
+};
 
 /// Longest text that is shown on screens and in file properties; the CSV files have it whole.
 const MAX_SHOWN_CHARS: usize = 400;
@@ -150,7 +154,7 @@ impl NumberStyle {
         let natural = options.decimal_mark.map_or(self, |mark| Self::of(mark.as_char()));
         Self {
             decimal_mark: natural.decimal_mark,
-            delimiter: options.delimiter.map_or(natural.delimiter, |delimiter| delimiter.as_byte()),
+            delimiter: options.delimiter.map_or(natural.delimiter, Delimiter::as_byte),
             byte_order_mark: options.byte_order_mark.unwrap_or(true),
         }
     }
