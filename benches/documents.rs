@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (lines, runs) in [(20, 200_u32), (50_000, 3)] {
         let invoice = invoice(lines)?;
         let model = timed(&format!("{lines} lines, model"), runs, || DocumentModel::new(&invoice, &language))?;
-        for kind in [DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print] {
+        for kind in [DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print, DocumentKind::Json] {
             let bytes = timed(&format!("{lines} lines, {kind}"), runs, || documents::render(kind, &model))?;
             println!("{:>44} bytes", bytes.len());
         }

@@ -10,7 +10,7 @@
 //! | `change_invoice_status` | moves an invoice forward | invoice, target, version |
 //! | `discard_invoice` | throws a draft away | invoice |
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
-//! | `render_document` | renders one export into the object store | invoice, version, kind, language, template, view |
+//! | `render_document` | renders one export into the object store | invoice, version, kind, language, template, view, CSV options |
 //! | `send_notification` | sends one mail, at most once | notification |
 //! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
@@ -23,6 +23,7 @@ mod change_invoice_status;
 mod check_history;
 mod clear_dead_letters;
 mod correct_invoice;
+mod detailed_parts;
 mod discard_invoice;
 mod finish_bill_run;
 mod generate_invoice;

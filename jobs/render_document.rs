@@ -1,34 +1,35 @@
 //! Renders one export of an invoice and keeps it in the object store, then lets the mails go that waited for it.
 //!
-//! Idempotent by invoice, version, kind, language, template and currency of the view: rendering is a pure function of
-//! them, so a second run writes the same bytes to the same place. What an opened invoice's version has is frozen: its
-//! stored bytes stand, and no later layout makes a second. A version the invoice has left behind is no longer rendered;
-//! the documents of the version that followed release its mails.
+//! Idempotent by invoice, version, kind, language, template, currency of the view and the reseller's CSV options: rendering
+//! is a pure function of them, so a second run writes the same bytes to the same places. What an opened invoice's version
+//! has is frozen: its stored bytes stand, and no later layout and no later options make a second. A version the invoice has
+//! left behind is no longer rendered; the documents of the version that followed release its mails.
 
 use std::{
-    io::{Read, Seek, Write},
-    pin::pin,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use futures::TryStreamExt;
-use object_store::{ObjectStoreExt, PutPayload, WriteMultipart, path::Path};
+use object_store::{ObjectStoreExt, PutPayload, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, PgPool};
-use tokio::{sync::mpsc, task::spawn_blocking};
+use sqlx::{PgConnection, PgPool, types::Json};
+use tokio::task::spawn_blocking;
 
-use super::{SendNotification, price_terms};
+use super::{SendNotification, detailed_parts::WrittenCharges, price_terms};
 use crate::{
     context::Context,
-    documents::{self, DetailedCsv, DocumentModel, Names},
+    documents::{self, DocumentModel, Names},
     domain::{
+        csv_options::CsvOptions,
         currency_view::CurrencyView,
         document::DocumentKind,
         ids::{InvoiceId, ResellerId},
-        invoice::{DetailedCharge, Invoice},
+        invoice::Invoice,
         invoice_status::InvoiceStatus,
         money::Currency,
     },
@@ -36,8 +37,8 @@ use crate::{
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
-        detailed_charges,
-        documents::{self as document_rows, NewDocument},
+        csv_options,
+        documents::{self as document_rows, DocumentPart, NewDocument},
         frozen_documents::{self, DocumentName, FrozenDocument},
         invoices,
         jobs::Progress,
@@ -47,10 +48,6 @@ use crate::{
 
 /// What a mail attaches, and therefore waits for.
 pub(super) const ATTACHED: [DocumentKind; 2] = [DocumentKind::Pdf, DocumentKind::Csv];
-/// Charges between the database and the writer of a detailed CSV.
-const CHARGES_IN_FLIGHT: usize = 1024;
-/// Bytes of a large document that are uploaded at a time.
-const UPLOAD_CHUNK: usize = 256 * 1024;
 
 /// Names the document to render.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -97,11 +94,18 @@ impl Job for RenderDocument {
                 format!("stale: {} is {} at version {}", invoice.document_id, invoice.status, invoice.version);
             return Ok(attempt.complete_without_effects(message));
         }
-        let printed = print(&mut connection, &invoice, self.currency).await?;
-        let frozen = self.first_rendering(&mut connection, &invoice, printed.currency()).await?;
+        // The invoice's own is no view.
+        let currency = self.currency.filter(|currency| *currency != invoice.currency);
+        let frozen = self.first_rendering(&mut connection, &invoice, currency).await?;
+        // What was given out is made again as it was, whatever the reseller wants by now.
+        let options = match &frozen {
+            Some(frozen) => frozen.csv_options.map(|Json(options)| options),
+            None => csv_options::of_reseller(&mut connection, self.reseller_id).await?.of_kind(self.kind),
+        };
+        let printed = print(&mut connection, &invoice, currency, options).await?;
         drop(connection);
         if let Some(frozen) = frozen
-            && self.stands(&context, &frozen, printed.currency()).await?
+            && self.stands(&context, &frozen, currency).await?
         {
             let mut effects = attempt.begin().await?;
             self.release_mails(&mut effects, &invoice.language.to_string()).await?;
@@ -172,7 +176,8 @@ impl RenderDocument {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(JobError::transient(error)),
         }
-        if frozen.template_hash == documents::template_hash(self.kind, currency) {
+        let options = frozen.csv_options.map(|Json(options)| options);
+        if frozen.template_hash == documents::template_hash_with(self.kind, currency, options) {
             return Ok(false);
         }
         let version = frozen.layout_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
@@ -187,54 +192,96 @@ impl RenderDocument {
         rows: &AtomicI64,
     ) -> Result<NewDocument, JobError> {
         let currency = printed.currency();
-        let template_hash = documents::template_hash(self.kind, currency);
-        let of_view = currency.map(|currency| format!("-{currency}")).unwrap_or_default();
-        let language = invoice.language.to_string();
-        let file_name = documents::file_name(self.kind, &printed.model);
-        let short_hash = template_hash.get(..12).unwrap_or(&template_hash);
-        let location = Path::from_iter([
-            "documents",
-            &self.reseller_id.to_string(),
-            &self.invoice_id.to_string(),
-            &format!("v{}-{}-{language}{of_view}-{short_hash}.{}", self.version, self.kind, self.kind.extension()),
-        ]);
-        let (sha256, size_bytes) = match self.kind {
-            DocumentKind::DetailedCsv => {
-                let (file, digest) = write_charges(&context.pool, invoice, printed, rows).await?;
-                (digest, upload(context, file, &location).await?)
-            }
-            DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
-                self.store_whole(context, printed.model, &location).await?
-            }
-        };
-        Ok(NewDocument {
+        let mut document = NewDocument {
             reseller_id: self.reseller_id,
             invoice_id: self.invoice_id,
             invoice_version: self.version,
             kind: self.kind,
-            language,
+            language: invoice.language.to_string(),
             currency,
-            template_hash,
+            csv_options: printed.options,
+            template_hash: documents::template_hash_with(self.kind, currency, printed.options),
             layout_version: documents::layout_version(self.kind),
-            file_name,
-            location: location.to_string(),
-            sha256,
-            size_bytes,
-        })
+            file_name: documents::file_name(self.kind, &printed.model),
+            location: String::new(),
+            sha256: [0; 32],
+            size_bytes: 0,
+            parts: Vec::new(),
+        };
+        match self.kind {
+            DocumentKind::DetailedCsv => {
+                let written = WrittenCharges::write(&context.pool, invoice, &printed, rows).await?;
+                self.store_charges(context, &mut document, &printed, written).await?;
+            }
+            DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
+                let bytes = render_whole(self.kind, printed.model).await?;
+                self.put(context, &mut document, self.kind.extension(), bytes).await?;
+            }
+        }
+        Ok(document)
     }
 
-    async fn store_whole(
+    /// Stores the detailed CSV as one file, or as parts and then the manifest that names them.
+    async fn store_charges(
         &self,
         context: &Context,
-        model: DocumentModel,
-        location: &Path,
-    ) -> Result<([u8; 32], i64), JobError> {
-        let kind = self.kind;
-        let bytes = render_whole(kind, model).await?;
-        let digest = Sha256::digest(&bytes).into();
-        let size = i64::try_from(bytes.len()).map_err(JobError::permanent)?;
-        context.objects.put(location, PutPayload::from(bytes)).await.map_err(JobError::transient)?;
-        Ok((digest, size))
+        document: &mut NewDocument,
+        printed: &Printed,
+        written: WrittenCharges,
+    ) -> Result<(), JobError> {
+        let names = written.file_names(printed);
+        let extension = printed.charges_extension();
+        if let ([only], [name]) = (written.parts.as_slice(), names.as_slice()) {
+            let location = self.location(document, extension);
+            name.clone_into(&mut document.file_name);
+            document.location = location.to_string();
+            document.sha256 = only.sha256;
+            document.size_bytes = only.size_bytes()?;
+            return written.upload(context.objects.as_ref(), &[location]).await;
+        }
+        let locations: Vec<Path> =
+            (1..=names.len()).map(|part| self.location(document, &format!("{part:04}.{extension}"))).collect();
+        for ((part, file_name), location) in written.parts.iter().zip(&names).zip(&locations) {
+            document.parts.push(DocumentPart {
+                file_name: file_name.clone(),
+                location: location.to_string(),
+                sha256: hex::encode(part.sha256),
+                size_bytes: part.size_bytes()?,
+                row_count: part.row_count()?,
+            });
+        }
+        let manifest = written.manifest(printed, self.version)?;
+        written.upload(context.objects.as_ref(), &locations).await?;
+        document.file_name = documents::manifest_file_name(&printed.model);
+        self.put(context, document, "json", manifest).await
+    }
+
+    /// Stores a document's bytes and notes where they are and what they were.
+    async fn put(
+        &self,
+        context: &Context,
+        document: &mut NewDocument,
+        extension: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), JobError> {
+        let location = self.location(document, extension);
+        document.location = location.to_string();
+        document.sha256 = Sha256::digest(&bytes).into();
+        document.size_bytes = i64::try_from(bytes.len()).map_err(JobError::permanent)?;
+        context.objects.put(&location, PutPayload::from(bytes)).await.map_err(JobError::transient)?;
+        Ok(())
+    }
+
+    fn location(&self, document: &NewDocument, extension: &str) -> Path {
+        let NewDocument { language, template_hash, currency, .. } = document;
+        let of_view = currency.map(|currency| format!("-{currency}")).unwrap_or_default();
+        let short_hash = template_hash.get(..12).unwrap_or(template_hash);
+        Path::from_iter([
+            "documents",
+            &self.reseller_id.to_string(),
+            &self.invoice_id.to_string(),
+            &format!("v{}-{}-{language}{of_view}-{short_hash}.{extension}", self.version, self.kind),
+        ])
     }
 
     /// Sends the queued mails about this version and those before it, once all they attach exists.
@@ -254,13 +301,19 @@ impl RenderDocument {
     }
 }
 
-/// An invoice as it is printed, and the view in another currency that it is printed in.
+/// An invoice as it is printed, the view in another currency that it is printed in, and the reseller's CSV options.
 pub(super) struct Printed {
-    model: DocumentModel,
-    view: Option<CurrencyView>,
+    pub(super) model: Arc<DocumentModel>,
+    pub(super) view: Option<CurrencyView>,
+    pub(super) options: Option<CsvOptions>,
 }
 
 impl Printed {
+    /// Returns the ending of files of charges, without the dot.
+    fn charges_extension(&self) -> &'static str {
+        if self.options.is_some_and(|options| options.gzip) { "csv.gz" } else { "csv" }
+    }
+
     fn currency(&self) -> Option<Currency> {
         self.view.as_ref().map(|view| view.currency)
     }
@@ -271,6 +324,7 @@ pub(super) async fn print(
     connection: &mut PgConnection,
     invoice: &Invoice,
     currency: Option<Currency>,
+    options: Option<CsvOptions>,
 ) -> Result<Printed, JobError> {
     let profile = providers::find(&invoice.provider).map_err(JobError::permanent)?;
     let replaced = match invoice.replaces {
@@ -282,10 +336,14 @@ pub(super) async fn print(
     let names =
         Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref(), view: view.as_ref() };
     let model = DocumentModel::with_names(invoice, &language, names).map_err(JobError::permanent)?;
-    Ok(Printed { model, view })
+    let model = match options {
+        Some(options) => model.with_csv_options(options),
+        None => model,
+    };
+    Ok(Printed { model: Arc::new(model), view, options })
 }
 
-/// Renders a document and returns the sha256 of its bytes; they are kept nowhere.
+/// Renders a document and returns the sha256 of its bytes, or of its manifest; they are kept nowhere.
 pub(super) async fn rendered_digest(
     pool: &PgPool,
     invoice: &Invoice,
@@ -293,104 +351,22 @@ pub(super) async fn rendered_digest(
     printed: Printed,
 ) -> Result<[u8; 32], JobError> {
     match kind {
-        DocumentKind::DetailedCsv => Ok(write_charges(pool, invoice, printed, &AtomicI64::new(0)).await?.1),
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
+        DocumentKind::DetailedCsv => {
+            let written = WrittenCharges::write(pool, invoice, &printed, &AtomicI64::new(0)).await?;
+            match written.parts.as_slice() {
+                [only] => Ok(only.sha256),
+                _ => Ok(Sha256::digest(written.manifest(&printed, invoice.version)?).into()),
+            }
+        }
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
             Ok(Sha256::digest(render_whole(kind, printed.model).await?).into())
         }
     }
 }
 
-async fn render_whole(kind: DocumentKind, model: DocumentModel) -> Result<Vec<u8>, JobError> {
+async fn render_whole(kind: DocumentKind, model: Arc<DocumentModel>) -> Result<Vec<u8>, JobError> {
     spawn_blocking(move || documents::render(kind, &model))
         .await
         .map_err(JobError::transient)?
         .map_err(JobError::permanent)
-}
-
-/// Streams charges from Postgres through the writer into a temporary file, so that memory does not grow with the month.
-async fn write_charges(
-    pool: &PgPool,
-    invoice: &Invoice,
-    Printed { model, view }: Printed,
-    rows: &AtomicI64,
-) -> Result<(std::fs::File, [u8; 32]), JobError> {
-    let mut connection = pool.acquire().await?;
-    let x_columns = detailed_charges::x_column_names(&mut connection, invoice.reseller_id, invoice.id).await?;
-    let (sender, receiver) = mpsc::channel(CHARGES_IN_FLIGHT);
-    let writing = spawn_blocking(move || write_detailed(&model, &x_columns, receiver));
-    let terms = invoice.price_terms();
-    let mut charges = pin!(detailed_charges::detailed_charges(&mut connection, invoice.reseller_id, invoice.id));
-    while let Some(charge) = charges.try_next().await? {
-        let price = terms
-            .price(&charge.priced_by(), charge.billing_currency, &charge.billed_cost)
-            .map_err(JobError::permanent)?;
-        let price = view.as_ref().map_or_else(|| price.clone(), |view| view.convert(&price));
-        if sender.send(charge.priced(price)).await.is_err() {
-            break;
-        }
-        rows.fetch_add(1, Ordering::Relaxed);
-    }
-    drop(sender);
-    writing.await.map_err(JobError::transient)?.map_err(JobError::transient)
-}
-
-fn write_detailed(
-    model: &DocumentModel,
-    x_columns: &[String],
-    mut charges: mpsc::Receiver<DetailedCharge>,
-) -> Result<(std::fs::File, [u8; 32]), documents::DocumentError> {
-    let write_error = documents::DocumentError::Write;
-    let output = Digesting { inner: tempfile::tempfile().map_err(write_error)?, hasher: Sha256::new() };
-    let mut csv = DetailedCsv::new(output, model, x_columns)?;
-    while let Some(charge) = charges.blocking_recv() {
-        csv.write(&charge)?;
-    }
-    let mut output = csv.finish()?;
-    output.flush().map_err(write_error)?;
-    output.inner.rewind().map_err(write_error)?;
-    Ok((output.inner, output.hasher.finalize().into()))
-}
-
-/// Hashes what it writes.
-struct Digesting {
-    inner: std::fs::File,
-    hasher: Sha256,
-}
-
-impl Write for Digesting {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or(bytes));
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-async fn upload(context: &Context, mut file: std::fs::File, location: &Path) -> Result<i64, JobError> {
-    let upload = context.objects.put_multipart(location).await.map_err(JobError::transient)?;
-    let mut writer = WriteMultipart::new(upload);
-    let mut size = 0;
-    loop {
-        let (returned, chunk) = spawn_blocking(move || {
-            let mut chunk = vec![0; UPLOAD_CHUNK];
-            let read = file.read(&mut chunk)?;
-            chunk.truncate(read);
-            Ok::<_, std::io::Error>((file, chunk))
-        })
-        .await
-        .map_err(JobError::transient)?
-        .map_err(JobError::transient)?;
-        file = returned;
-        if chunk.is_empty() {
-            break;
-        }
-        size += chunk.len();
-        writer.wait_for_capacity(4).await.map_err(JobError::transient)?;
-        writer.write(&chunk);
-    }
-    writer.finish().await.map_err(JobError::transient)?;
-    i64::try_from(size).map_err(JobError::permanent)
 }

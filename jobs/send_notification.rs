@@ -242,7 +242,7 @@ async fn attachment(context: &Context, document: &StoredDocument) -> Result<Atta
     let bytes: Bytes = stored.bytes().await.map_err(JobError::transient)?;
     Ok(Attachment {
         file_name: document.file_name.clone(),
-        content_type: document.kind.content_type().to_owned(),
+        content_type: document.content_type().to_owned(),
         content: bytes,
     })
 }

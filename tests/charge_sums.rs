@@ -11,6 +11,7 @@ use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{
         charge::ChargeCategory,
+        customer_side::CustomerColumns,
         ids::{CustomerId, ResellerId},
         invoice::{CostGroup, DetailedCharge},
         money::parse_decimal,
@@ -293,7 +294,7 @@ async fn whatever_a_text_holds_comes_back_as_it_was() -> Result<()> {
     let mut conn = october.pool().acquire().await?;
     let costed: Vec<_> = detailed_charges(&mut conn, october.reseller_id, draft).try_collect().await?;
     let [only] = costed.as_slice() else { panic!("{costed:?}") };
-    let detail: DetailedCharge = only.clone().priced(decimal("2"));
+    let detail: DetailedCharge = only.clone().priced(decimal("2"), &CustomerColumns::default());
     assert_eq!(detail.charge_description.as_deref(), Some(hostile));
     assert_eq!(detail.x_columns.into_iter().collect::<Vec<_>>(), [("x_a".to_owned(), hostile.to_owned())]);
     assert_eq!(detail.charge_period_start.to_string(), "2026-10-05 01:02:03.456789 UTC");

@@ -54,7 +54,12 @@ fn check_invoices(invoices: &[Value]) {
     let expected: BTreeSet<String> = (1..=11).map(|n| format!("{n:05}")).collect();
     assert_eq!(numbers_of(invoices, &format!("{}-", &year[..4])), expected);
     for invoice in invoices {
-        assert_eq!(texts(invoice, "documents"), ["csv", "detailed_csv", "pdf", "print"], "{}", invoice["document_id"]);
+        assert_eq!(
+            texts(invoice, "documents"),
+            ["csv", "detailed_csv", "json", "pdf", "print"],
+            "{}",
+            invoice["document_id"]
+        );
     }
     let currencies: BTreeSet<&str> = invoices.iter().filter_map(|invoice| invoice["currency"].as_str()).collect();
     assert_eq!(currencies, BTreeSet::from(["CHF", "EUR", "GBP", "JPY", "USD"]));
@@ -90,7 +95,7 @@ async fn the_demo_shows_the_main_job_from_file_to_mail() -> Result<()> {
     let again = summary["repetition"]["answer"].as_str().context("a repetition")?;
     assert!(again.ends_with("is known already"), "{again}");
     let files = walk(&folder.path().join("documents"))?;
-    assert_eq!(files, 13 * 4, "every document of every invoice lies in the folder");
+    assert_eq!(files, 13 * 5, "every document of every invoice lies in the folder");
     check_mails(folder.path())
 }
 

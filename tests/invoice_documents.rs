@@ -170,7 +170,7 @@ async fn a_customer_reads_nothing_of_another_nor_what_the_reseller_pays() -> Res
             format!("contact-{other}"),
             desk.business.customers[other].to_string(),
         ];
-        for kind in [DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print] {
+        for kind in [DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print, DocumentKind::Json] {
             let text = desk.text(&invoice, kind).await?;
             assert!(text.contains(&format!("account-{customer}")), "{kind} shows the customer's own account");
             for secret in theirs.iter().map(String::as_str).chain(of_the_reseller) {

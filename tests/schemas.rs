@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use billrunner::{
+    documents,
     http::{self, Intake, Web},
     jobs::registry,
     store::job_kinds::JobKind,
@@ -41,6 +42,17 @@ fn the_committed_schemas_are_those_of_the_code() -> Result<()> {
     for (name, schema) in now {
         assert_eq!(committed[&name], schema, "{name} changed; run `billrunner schema --into schemas`");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_schema_of_the_invoice_as_json_is_committed_and_printed() -> Result<()> {
+    let schema = documents::json_schema();
+    let committed = committed("schemas/documents")?;
+    assert_eq!(committed.keys().collect::<Vec<_>>(), [documents::FORMAT]);
+    assert_eq!(committed[documents::FORMAT], schema, "it changed; run `billrunner schema --into schemas`");
+    let printed = Bench::new().await?.billrunner(&["schema", "document"]).await?;
+    assert_eq!(serde_json::from_slice::<Value>(&printed.stdout)?, schema);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::{
     findings::{Check, Finding, Findings},
 };
 use crate::{
-    documents::template_hash,
+    documents::template_hash_with,
     domain::{document::DocumentKind, ids::ResellerId, invoice_status::InvoiceStatus, money::Currency},
     jobs::render_document::{print, rendered_digest},
     queue::JobError,
@@ -47,8 +47,10 @@ pub async fn check_documents(
                 let place = Some(format!("{} ({})", document.invoice_name, document.invoice_id));
                 findings.add(Finding { check: Check::Documents, reseller_id, place, what, way_out });
             };
-            if let Some(what) = compare_stored(objects.as_ref(), &document).await? {
-                add(what, MEND_FILE);
+            for file in files(&document) {
+                if let Some(what) = compare_stored(objects.as_ref(), file).await? {
+                    add(what, MEND_FILE);
+                }
             }
             let Some(digest) =
                 (if verification.renders_again { render(pool, reseller_id, &document).await? } else { None })
@@ -66,10 +68,32 @@ pub async fn check_documents(
     }
 }
 
-/// Reads a document's bytes piece by piece and tells what is wrong with them, if anything.
-async fn compare_stored(objects: &dyn ObjectStore, document: &RecordedDocument) -> Result<Option<String>, JobError> {
-    let RecordedDocument { location, sha256, size_bytes, .. } = document;
-    let mut bytes = match objects.get(&Path::from(location.as_str())).await {
+/// A file as it was recorded.
+struct RecordedFile<'d> {
+    location: &'d str,
+    sha256: String,
+    size_bytes: i64,
+}
+
+/// Returns a document's file and those of its parts.
+fn files(document: &RecordedDocument) -> impl Iterator<Item = RecordedFile<'_>> {
+    let own = RecordedFile {
+        location: &document.location,
+        sha256: hex::encode(&document.sha256),
+        size_bytes: document.size_bytes,
+    };
+    let parts = document.parts.iter().map(|part| RecordedFile {
+        location: &part.location,
+        sha256: part.sha256.clone(),
+        size_bytes: part.size_bytes,
+    });
+    std::iter::once(own).chain(parts)
+}
+
+/// Reads a file's bytes piece by piece and tells what is wrong with them, if anything.
+async fn compare_stored(objects: &dyn ObjectStore, file: RecordedFile<'_>) -> Result<Option<String>, JobError> {
+    let RecordedFile { location, sha256, size_bytes } = file;
+    let mut bytes = match objects.get(&Path::from(location)).await {
         Ok(found) => found.into_stream(),
         Err(object_store::Error::NotFound { .. }) => {
             return Ok(Some(format!("`{location}` is missing in the object store")));
@@ -81,15 +105,10 @@ async fn compare_stored(objects: &dyn ObjectStore, document: &RecordedDocument) 
         hasher.update(&piece);
         size += piece.len() as u64;
     }
-    let digest = hasher.finalize();
-    let is_recorded = digest[..] == sha256[..] && u64::try_from(*size_bytes).is_ok_and(|recorded| recorded == size);
-    let what = || {
-        format!(
-            "`{location}` has {size} bytes of sha256 {}, but {size_bytes} of {} were recorded",
-            hex::encode(digest),
-            hex::encode(sha256)
-        )
-    };
+    let digest = hex::encode(hasher.finalize());
+    let is_recorded = digest == sha256 && u64::try_from(size_bytes).is_ok_and(|recorded| recorded == size);
+    let what =
+        || format!("`{location}` has {size} bytes of sha256 {digest}, but {size_bytes} of {sha256} were recorded");
     Ok((!is_recorded).then(what))
 }
 
@@ -103,7 +122,10 @@ async fn render(
     let (Ok(kind), Ok(language), Some(Ok(status))) = known else { return Ok(None) };
     let Ok(view) = document.currency.as_deref().map(str::parse::<Currency>).transpose() else { return Ok(None) };
     let kind: DocumentKind = kind;
-    if document.template_hash != template_hash(kind, view) || document.status_now == InvoiceStatus::Discarded.as_str() {
+    let options = document.csv_options.as_ref().map(|options| options.0);
+    if document.template_hash != template_hash_with(kind, view, options)
+        || document.status_now == InvoiceStatus::Discarded.as_str()
+    {
         return Ok(None);
     }
     let mut connection = pool.acquire().await?;
@@ -112,7 +134,7 @@ async fn render(
     };
     let mut invoice = invoice.as_it_was(document.invoice_version, status);
     invoice.language = language;
-    let printed = print(&mut connection, &invoice, view).await?;
+    let printed = print(&mut connection, &invoice, view, options).await?;
     drop(connection);
     Ok(Some(rendered_digest(pool, &invoice, kind, printed).await?))
 }

@@ -1,4 +1,4 @@
-//! `billrunner schema [KIND]`: the JSON Schemas of the payloads and of the envelope.
+//! `billrunner schema [KIND]`: the JSON Schemas of the payloads, of the envelope and of the invoice as JSON.
 
 use std::{fs, path::PathBuf};
 
@@ -7,11 +7,16 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Failure, Output};
+use crate::documents;
+
+/// Names the schema of the invoice as JSON.
+const DOCUMENT: &str = "document";
 
 /// Arguments of `schema`.
 #[derive(Args)]
 pub struct Arguments {
-    /// A kind such as `generate_invoice`, its type, or `envelope`. Default: list all.
+    /// A kind such as `generate_invoice`, its type, or `envelope`, or `document` for the invoice as JSON. Default: list those of
+    /// payloads and envelope.
     kind: Option<String>,
     /// Write one file a schema into this folder instead.
     #[arg(long, conflicts_with = "kind")]
@@ -25,7 +30,12 @@ pub fn run(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             let path = folder.join(format!("{name}.json"));
             fs::write(&path, text(schema)? + "\n").with_context(|| format!("{} cannot be written", path.display()))?;
         }
-        return output.line(&format!("{} schemas are written", schemas.len()));
+        let documents = folder.join("documents");
+        fs::create_dir_all(&documents).with_context(|| format!("{} cannot be made", documents.display()))?;
+        let path = documents.join(format!("{}.json", documents::FORMAT));
+        let schema = documents::json_schema();
+        fs::write(&path, text(&schema)? + "\n").with_context(|| format!("{} cannot be written", path.display()))?;
+        return output.line(&format!("{} schemas are written", schemas.len() + 1));
     }
     let Some(kind) = &arguments.kind else {
         let schemas: Vec<&Value> = schemas.values().collect();
@@ -34,10 +44,15 @@ pub fn run(arguments: &Arguments, output: Output) -> anyhow::Result<()> {
             ["title", "$id", "description"].map(|key| cell(&schema[key])).to_vec()
         });
     };
+    if kind == DOCUMENT {
+        let schema = documents::json_schema();
+        let schema_text = text(&schema)?;
+        return output.value(&schema, |_| schema_text);
+    }
     let found = schemas.iter().find(|(name, schema)| *name == kind || schema["title"] == kind.as_str());
     let (_, schema) = found.ok_or_else(|| {
         let known: Vec<&str> = schemas.values().filter_map(|schema| schema["title"].as_str()).collect();
-        Failure::NotFound(format!("unknown job `{kind}`; known: {}", known.join(", ")))
+        Failure::NotFound(format!("unknown job `{kind}`; known: {}, {DOCUMENT}", known.join(", ")))
     })?;
     let schema_text = text(schema)?;
     output.value(schema, |_| schema_text)

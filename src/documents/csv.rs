@@ -1,7 +1,7 @@
 //! The CSV of lines, and how any of our CSV files is written so that a spreadsheet opens it right.
 //!
-//! UTF-8 with a byte order mark and CRLF; decimal mark and delimiter of the customer's language (Excel in Spain reads
-//! `;` and `,`). A text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV
+//! UTF-8 and CRLF; byte order mark, decimal mark and delimiter as the reseller wants them, else as the customer's language
+//! has them (Excel in Spain reads `;` and `,`). A cell that holds the delimiter is quoted (RFC 4180). A text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV
 //! Injection"); numbers never do. Amounts have the currency's decimals and no thousand separators.
 
 use std::io::Write;
@@ -17,6 +17,9 @@ use super::{
 /// What tells Excel that the file is UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// Rows are gathered to this size before they are written.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// Writes rows of guarded texts and plain numbers.
 pub(super) struct Table<W: Write> {
     writer: Writer<W>,
@@ -25,8 +28,14 @@ pub(super) struct Table<W: Write> {
 
 impl<W: Write> Table<W> {
     pub(super) fn new(mut output: W, style: NumberStyle) -> Result<Self, DocumentError> {
-        output.write_all(BYTE_ORDER_MARK).map_err(DocumentError::Write)?;
-        let writer = WriterBuilder::new().delimiter(style.delimiter).terminator(Terminator::CRLF).from_writer(output);
+        if style.byte_order_mark {
+            output.write_all(BYTE_ORDER_MARK).map_err(DocumentError::Write)?;
+        }
+        let writer = WriterBuilder::new()
+            .delimiter(style.delimiter)
+            .terminator(Terminator::CRLF)
+            .buffer_capacity(BUFFER_BYTES)
+            .from_writer(output);
         Ok(Self { writer, decimal_mark: style.decimal_mark })
     }
 
@@ -116,7 +125,8 @@ pub(super) mod tests {
 
     /// Reads a file back as a spreadsheet in the given language would.
     pub(crate) fn rows(bytes: &[u8], style: NumberStyle) -> Vec<Vec<String>> {
-        let text = bytes.strip_prefix(BYTE_ORDER_MARK).expect("a byte order mark");
+        assert_eq!(bytes.starts_with(BYTE_ORDER_MARK), style.byte_order_mark);
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let mut reader = csv::ReaderBuilder::new().delimiter(style.delimiter).has_headers(false).from_reader(text);
         reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect()
     }
@@ -143,6 +153,27 @@ pub(super) mod tests {
         let first = "2026-00042;2026-08;012345678901;012345678901;;Amazon Simple Storage Service;Consumo;1234;1234,50;EUR;\
              IVA 21\u{a0}% (S), Recargo de equivalencia 5,2\u{a0}% (S);";
         assert_eq!(lines.next(), Some(first));
+    }
+
+    #[test]
+    fn a_reseller_chooses_byte_order_mark_delimiter_and_decimal_mark_and_no_number_changes() {
+        let plain = model(&invoice(), "es");
+        for (options, first_cells) in [
+            (r#"{"byte_order_mark":false}"#, "Número;Periodo de facturación;"),
+            (r#"{"decimal_mark":"point"}"#, "\u{feff}Número,Periodo de facturación,"),
+            (r#"{"delimiter":"tab"}"#, "\u{feff}Número\tPeriodo de facturación\t"),
+            (r#"{"delimiter":"comma"}"#, "\u{feff}Número,Periodo de facturación,"),
+            (r#"{"decimal_mark":"point","delimiter":"semicolon"}"#, "\u{feff}Número;Periodo de facturación;"),
+        ] {
+            let model = plain.clone().with_csv_options(serde_json::from_str(options).expect("options"));
+            let bytes = render(&model).expect("a file");
+            assert!(bytes.starts_with(first_cells.as_bytes()), "{options}: {}", String::from_utf8_lossy(&bytes));
+            let rows = rows(&bytes, model.number_style);
+            assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{options}");
+            assert_eq!(sum(&rows, 8, model.number_style), model.subtotal.amount.value, "{options}");
+            let mark = if options.contains("point") { '.' } else { ',' };
+            assert_eq!(rows[1][8], format!("1234{mark}50"), "{options}");
+        }
     }
 
     #[test]

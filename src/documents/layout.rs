@@ -11,7 +11,7 @@ use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
 use super::pdf;
-use crate::domain::{document::DocumentKind, money::Currency};
+use crate::domain::{csv_options::CsvOptions, document::DocumentKind, money::Currency};
 
 /// The texts that documents take their words from.
 static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
@@ -22,6 +22,7 @@ pub fn layout_version(kind: DocumentKind) -> i32 {
     match kind {
         DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::DetailedCsv => 3,
         DocumentKind::Print => 4,
+        DocumentKind::Json => 1,
     }
 }
 
@@ -42,6 +43,22 @@ pub fn template_hash(kind: DocumentKind, view: Option<Currency>) -> String {
     let hash = hex::encode(of_kind.finalize());
     let Some(currency) = view else { return hash };
     hex::encode(Sha256::new_with_prefix(hash).chain_update(currency.code()).finalize())
+}
+
+/// Returns the hash of a document that is written by a reseller's options, where some bear on its kind.
+pub fn template_hash_with(kind: DocumentKind, view: Option<Currency>, options: Option<CsvOptions>) -> String {
+    let hash = template_hash(kind, view);
+    let Some(options) = options else { return hash };
+    let CsvOptions { byte_order_mark, delimiter, decimal_mark, gzip, rows_per_part } = options;
+    let written = [
+        byte_order_mark.map(u64::from),
+        delimiter.map(|delimiter| u64::from(delimiter.as_byte())),
+        decimal_mark.map(|mark| u64::from(u32::from(mark.as_char()))),
+        Some(u64::from(gzip)),
+        rows_per_part.map(|rows| u64::from(rows.get())),
+    ];
+    let numbers = written.map(|option| option.unwrap_or(u64::MAX).to_be_bytes());
+    hex::encode(Sha256::new_with_prefix(hash).chain_update(numbers.concat()).finalize())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Documents: an invoice as a PDF, as CSV and as a page to print.
+//! Documents: an invoice as a PDF, as CSV, as a page to print and as JSON.
 //!
 //! Pure: from a [`DocumentModel`] to bytes, without I/O or clock, so the same invoice gives the same bytes on every run
 //! and machine. Called by the job that renders documents, off the async threads. Only the price side is ever shown. The
@@ -7,10 +7,12 @@
 mod csv;
 mod detailed_csv;
 mod focus;
+mod json;
 mod labels;
 #[cfg(test)]
 mod languages_tests;
 mod layout;
+mod manifest;
 mod model;
 mod pdf;
 mod print;
@@ -25,8 +27,10 @@ use crate::domain::document::DocumentKind;
 pub use self::{
     detailed_csv::DetailedCsv,
     focus::{FOCUS_COLUMNS, FocusInvoiceDetail, Grain},
+    json::{FORMAT, json_schema},
     labels::Labels,
-    layout::{layout_version, template_hash},
+    layout::{layout_version, template_hash, template_hash_with},
+    manifest::{Manifest, ManifestPart},
     model::{Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow},
 };
 
@@ -45,6 +49,9 @@ pub enum DocumentError {
     /// A row.
     #[error("cannot write a row of csv")]
     Csv(#[from] ::csv::Error),
+    /// The file's structure.
+    #[error("cannot write json")]
+    Json(#[from] serde_json::Error),
     /// The output.
     #[error("cannot write the document")]
     Write(#[source] io::Error),
@@ -63,6 +70,7 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
         DocumentKind::Csv => csv::render(model),
         DocumentKind::DetailedCsv => Err(DocumentError::Streamed),
         DocumentKind::Print => Ok(print::render(model)),
+        DocumentKind::Json => json::render(model),
     }
 }
 
@@ -70,9 +78,21 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
 pub fn file_name(kind: DocumentKind, model: &DocumentModel) -> String {
     let (stem, extension) = (&model.file_stem, kind.extension());
     match kind {
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => format!("{stem}.{extension}"),
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
+            format!("{stem}.{extension}")
+        }
         DocumentKind::DetailedCsv => format!("{stem}-{}.{extension}", model.labels.detail),
     }
+}
+
+/// Returns the file name of a part, counted from 1, of a detailed CSV: `factura-2026-00042-detalle-0001.csv`.
+pub fn part_file_name(model: &DocumentModel, part: usize) -> String {
+    format!("{}-{}-{part:04}.{}", model.file_stem, model.labels.detail, DocumentKind::DetailedCsv.extension())
+}
+
+/// Returns the file name of the manifest of a detailed CSV in parts: `factura-2026-00042-detalle.json`.
+pub fn manifest_file_name(model: &DocumentModel) -> String {
+    format!("{}-{}.json", model.file_stem, model.labels.detail)
 }
 
 #[cfg(test)]
@@ -101,5 +121,24 @@ mod tests {
         let hashes: std::collections::BTreeSet<_> =
             DocumentKind::ALL.into_iter().map(|kind| template_hash(kind, None)).collect();
         assert_eq!(hashes.len(), DocumentKind::ALL.len());
+    }
+
+    #[test]
+    fn each_way_of_writing_csv_has_its_own_template_hash_and_none_is_the_plain_one() {
+        let written = [
+            "{}",
+            r#"{"byte_order_mark":false}"#,
+            r#"{"byte_order_mark":true}"#,
+            r#"{"delimiter":"comma"}"#,
+            r#"{"delimiter":"tab"}"#,
+            r#"{"decimal_mark":"comma"}"#,
+            r#"{"gzip":true}"#,
+            r#"{"rows_per_part":44}"#,
+        ];
+        let hash = |options| template_hash_with(DocumentKind::DetailedCsv, None, options);
+        let hashes: std::collections::BTreeSet<_> =
+            written.map(|text| hash(Some(serde_json::from_str(text).expect("options")))).into();
+        assert_eq!(hashes.len(), written.len());
+        assert_eq!(hash(None), template_hash(DocumentKind::DetailedCsv, None));
     }
 }

@@ -10,7 +10,11 @@ use chrono::{DateTime, Utc};
 
 use super::labels::Labels;
 use crate::{
-    domain::{currency_view::CurrencyView, money::Currency},
+    domain::{
+        csv_options::{CsvOptions, Delimiter},
+        currency_view::CurrencyView,
+        money::Currency,
+    },
     language::Direction,
 };
 
@@ -130,13 +134,33 @@ pub struct TotalRow {
     pub amount: Amount,
 }
 
-/// How the language writes numbers in a file that a spreadsheet opens.
+/// How numbers and cells are written in a file that a spreadsheet opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NumberStyle {
     /// Comma or point.
     pub decimal_mark: char,
     /// Semicolon where the comma is taken.
     pub delimiter: u8,
+    /// Whether the file begins with a byte order mark.
+    pub byte_order_mark: bool,
+}
+
+impl NumberStyle {
+    /// Returns the style that goes with a decimal mark.
+    pub(super) fn of(decimal_mark: char) -> Self {
+        Self { decimal_mark, delimiter: if decimal_mark == ',' { b';' } else { b',' }, byte_order_mark: true }
+    }
+
+    /// Returns the style that a reseller wants; what it leaves out goes with the decimal mark.
+    #[must_use]
+    pub fn with(self, options: CsvOptions) -> Self {
+        let natural = options.decimal_mark.map_or(self, |mark| Self::of(mark.as_char()));
+        Self {
+            decimal_mark: natural.decimal_mark,
+            delimiter: options.delimiter.map_or(natural.delimiter, Delimiter::as_byte),
+            byte_order_mark: options.byte_order_mark.unwrap_or(true),
+        }
+    }
 }
 
 /// Names that an invoice itself does not hold.
@@ -204,6 +228,12 @@ pub struct DocumentModel {
 }
 
 impl DocumentModel {
+    /// Returns the model with its CSV files written as a reseller wants them.
+    #[must_use]
+    pub fn with_csv_options(self, options: CsvOptions) -> Self {
+        Self { number_style: self.number_style.with(options), ..self }
+    }
+
     /// Returns the fiscal number, or the document id while there is none.
     pub fn printed_number(&self) -> &String {
         self.number.as_ref().unwrap_or(&self.document_id)

@@ -329,11 +329,7 @@ impl Printer<'_> {
 
 fn number_style(language: &Language) -> NumberStyle {
     let half = language.decimal(&BigDecimal::new(5.into(), 1), 1);
-    if half.contains(',') {
-        NumberStyle { decimal_mark: ',', delimiter: b';' }
-    } else {
-        NumberStyle { decimal_mark: '.', delimiter: b',' }
-    }
+    NumberStyle::of(if half.contains(',') { ',' } else { '.' })
 }
 
 fn file_stem(word: &str, number: &str, view: Option<&CurrencyView>) -> String {
@@ -411,9 +407,10 @@ mod tests {
     #[test]
     fn numbers_follow_the_region() {
         let style = |tag| model(&invoice(), tag).number_style;
-        assert_eq!(style("es"), NumberStyle { decimal_mark: ',', delimiter: b';' });
-        assert_eq!(style("es-MX"), NumberStyle { decimal_mark: '.', delimiter: b',' });
-        assert_eq!(style("de-CH"), NumberStyle { decimal_mark: '.', delimiter: b',' });
+        assert_eq!(style("es"), NumberStyle { decimal_mark: ',', delimiter: b';', byte_order_mark: true });
+        for tag in ["es-MX", "de-CH"] {
+            assert_eq!(style(tag), NumberStyle { decimal_mark: '.', delimiter: b',', byte_order_mark: true }, "{tag}");
+        }
     }
 
     #[test]

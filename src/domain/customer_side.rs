@@ -4,6 +4,8 @@
 //! Three gates, each by itself: the column's name, the form of its value, and numbers equal to what is known to be of
 //! the reseller's side. Where one is in doubt it hides; docs/CUSTOMER-SIDE.md tells what and why.
 
+use std::collections::BTreeMap;
+
 use bigdecimal::{BigDecimal, RoundingMode, Zero};
 
 use super::money::{Currency, parse_decimal};
@@ -50,6 +52,27 @@ pub fn is_for_customers(column: &str) -> bool {
     !tells_of_the_reseller(column)
 }
 
+/// Which columns outside FOCUS may be shown, decided once for all rows: a month has few names and millions of values.
+#[derive(Clone, Debug, Default)]
+pub struct CustomerColumns(BTreeMap<String, bool>);
+
+impl CustomerColumns {
+    /// Decides on the names that rows may have columns by.
+    pub fn new(names: &[String]) -> Self {
+        Self(names.iter().map(|name| (name.clone(), is_for_customers(name))).collect())
+    }
+
+    /// Tells whether a column may be shown to customers.
+    pub fn contains(&self, column: &str) -> bool {
+        self.0.get(column).copied().unwrap_or_else(|| is_for_customers(column))
+    }
+
+    /// Returns what a customer may read in a column; `None` where that is nothing. See [`shown_value`].
+    pub fn shown_value(&self, column: &str, value: &str, reseller_side: &[BigDecimal]) -> Option<String> {
+        if self.contains(column) { shown_in_column(column, value, reseller_side) } else { None }
+    }
+}
+
 fn tells_of_the_reseller(name: &str) -> bool {
     let name = name.to_lowercase();
     RESELLER_SIDE_WORDS.iter().any(|word| name.contains(word))
@@ -61,14 +84,19 @@ fn tells_of_the_reseller(name: &str) -> bool {
 /// else could be an amount under a name nobody thought of. Structured values are shown unless a word in them tells of
 /// the reseller's side.
 pub fn shown_value(column: &str, value: &str, reseller_side: &[BigDecimal]) -> Option<String> {
-    if !is_for_customers(column) || (is_all_number(value) && !names_or_counts(column)) {
+    if is_for_customers(column) { shown_in_column(column, value, reseller_side) } else { None }
+}
+
+fn shown_in_column(column: &str, value: &str, reseller_side: &[BigDecimal]) -> Option<String> {
+    let is_number = is_all_number(value);
+    if is_number && !names_or_counts(column) {
         return None;
     }
     let is_structured = value.trim_start().starts_with(['{', '[']);
     if is_structured && tells_of_the_reseller(value) {
         return None;
     }
-    if names_or_counts(column) && is_all_number(value) {
+    if is_number {
         return Some(value.to_owned());
     }
     Some(shown_text(value, reseller_side))
@@ -348,6 +376,9 @@ mod tests {
             ("x_details", r#"{"unitPrice": "a"}"#),
         ] {
             assert_eq!(shown_value(column, value, &none), None, "{column} {value}");
+            for known in [&[column.to_owned()][..], &[]] {
+                assert_eq!(CustomerColumns::new(known).shown_value(column, value, &none), None, "{column} {value}");
+            }
         }
         for (column, value) in [
             ("x_SkuMeterId", "4711"),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     billing_period::BillingPeriod,
+    csv_options::CsvOptions,
     custom_charges::CustomCharge,
     custom_field::CustomField,
     ids::{CustomerId, ResellerId},
@@ -44,6 +45,9 @@ pub struct Directory {
     /// How all prices are made; what is left out stays as it is.
     #[serde(default)]
     pub pricing_policy: Option<PricingPolicy>,
+    /// How CSV files are written, as a whole; left out it stays as it is.
+    #[serde(default)]
+    pub csv_options: Option<CsvOptions>,
     /// Rates by day; the latest up to the billing period's last day applies.
     #[serde(default)]
     pub exchange_rates: Vec<DatedExchangeRate>,

@@ -17,11 +17,13 @@ pub enum DocumentKind {
     DetailedCsv,
     /// A page of HTML to read and print.
     Print,
+    /// The invoice as printed, for programs.
+    Json,
 }
 
 impl DocumentKind {
     /// All kinds, in the order they are listed to people.
-    pub const ALL: [Self; 4] = [Self::Pdf, Self::Csv, Self::DetailedCsv, Self::Print];
+    pub const ALL: [Self; 5] = [Self::Pdf, Self::Csv, Self::DetailedCsv, Self::Print, Self::Json];
 
     /// Returns the kind's name, the same in SQL, JSON and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +32,7 @@ impl DocumentKind {
             Self::Csv => "csv",
             Self::DetailedCsv => "detailed_csv",
             Self::Print => "print",
+            Self::Json => "json",
         }
     }
 
@@ -39,6 +42,16 @@ impl DocumentKind {
             Self::Pdf => "application/pdf",
             Self::Csv | Self::DetailedCsv => "text/csv; charset=utf-8",
             Self::Print => "text/html; charset=utf-8",
+            Self::Json => "application/json",
+        }
+    }
+
+    /// Returns the media type of a file of this kind as it is stored: it may be compressed, or the manifest of its parts.
+    pub fn content_type_of(self, file_name: &str) -> &'static str {
+        match file_name.rsplit_once('.') {
+            Some((_, "gz")) => "application/gzip",
+            Some((_, "json")) => "application/json",
+            _ => self.content_type(),
         }
     }
 
@@ -48,6 +61,7 @@ impl DocumentKind {
             Self::Pdf => "pdf",
             Self::Csv | Self::DetailedCsv => "csv",
             Self::Print => "html",
+            Self::Json => "json",
         }
     }
 }
@@ -60,7 +74,7 @@ impl fmt::Display for DocumentKind {
 
 /// Says that a text names no kind of document.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown document `{0}`; known: pdf, csv, detailed_csv, print")]
+#[error("unknown document `{0}`; known: pdf, csv, detailed_csv, print, json")]
 pub struct UnknownDocumentKind(String);
 
 impl FromStr for DocumentKind {

@@ -8,6 +8,7 @@ pub mod bill_run;
 pub mod billing_period;
 pub mod charge;
 pub mod charge_file;
+pub mod csv_options;
 pub mod currency_view;
 pub mod custom_charges;
 pub mod custom_field;

@@ -191,7 +191,8 @@ async fn document(
     let bytes = demo.objects.get(&document.location.as_str().into()).await?.bytes().await?;
     // The file name is ours, made of ASCII letters, digits and hyphens.
     let disposition = format!("inline; filename=\"{}\"", document.file_name);
-    let headers = [(header::CONTENT_TYPE, kind.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let headers =
+        [(header::CONTENT_TYPE, document.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, bytes).into_response())
 }
 

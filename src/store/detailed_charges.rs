@@ -14,7 +14,7 @@ use sqlx::{PgConnection, types::Json};
 use super::charge_sums::decode;
 use crate::domain::{
     charge::ChargeCategory,
-    customer_side::{is_for_customers, shown_text, shown_value},
+    customer_side::{CustomerColumns, shown_text},
     ids::{InvoiceId, ResellerId},
     invoice::DetailedCharge,
     money::{Currency, parse_decimal},
@@ -46,10 +46,10 @@ impl CostedCharge {
     }
 
     /// Turns it into what the customer may see: the price, and texts without what the reseller pays.
-    pub fn priced(self, price_exact: BigDecimal) -> DetailedCharge {
+    pub fn priced(self, price_exact: BigDecimal, shown: &CustomerColumns) -> DetailedCharge {
         let Self { charge_category, billed_cost, detail, .. } = self;
         let columns = detail.x_columns.map(|Json(x_columns)| x_columns).unwrap_or_default();
-        let reseller_side = reseller_side(billed_cost, &columns);
+        let reseller_side = reseller_side(billed_cost, &columns, shown);
         DetailedCharge {
             sub_account_id: detail.sub_account_id,
             sub_account_name: detail.sub_account_name,
@@ -67,26 +67,34 @@ impl CostedCharge {
             resource_name: detail.resource_name,
             sku_id: detail.sku_id,
             tags: detail.tags,
-            x_columns: shown_columns(columns, &reseller_side),
+            x_columns: shown_columns(columns, &reseller_side, shown),
             price_exact,
         }
     }
 }
 
 /// Returns the numbers of a charge that only the reseller may see: its cost, and those in columns that tell of it.
-fn reseller_side(billed_cost: BigDecimal, columns: &BTreeMap<String, String>) -> Vec<BigDecimal> {
-    let hidden = columns.iter().filter(|(name, _)| !is_for_customers(name));
+fn reseller_side(
+    billed_cost: BigDecimal,
+    columns: &BTreeMap<String, String>,
+    shown: &CustomerColumns,
+) -> Vec<BigDecimal> {
+    let hidden = columns.iter().filter(|(name, _)| !shown.contains(name));
     let mut numbers: Vec<BigDecimal> = hidden.filter_map(|(_, value)| parse_decimal(value).ok()).collect();
     numbers.push(billed_cost);
     numbers
 }
 
-fn shown_columns(columns: BTreeMap<String, String>, reseller_side: &[BigDecimal]) -> BTreeMap<String, String> {
-    let shown = columns.into_iter().filter_map(|(name, value)| {
-        let value = shown_value(&name, &value, reseller_side)?;
+fn shown_columns(
+    columns: BTreeMap<String, String>,
+    reseller_side: &[BigDecimal],
+    shown: &CustomerColumns,
+) -> BTreeMap<String, String> {
+    let kept = columns.into_iter().filter_map(|(name, value)| {
+        let value = shown.shown_value(&name, &value, reseller_side)?;
         Some((name, value))
     });
-    shown.collect()
+    kept.collect()
 }
 
 /// A row of `charges`.

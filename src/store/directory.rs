@@ -5,7 +5,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Corrupt, accounts, custom_fields,
+    Corrupt, accounts, csv_options, custom_fields,
     operator_actions::Operator,
     price_book::{self, PriceBookError},
     stale_drafts,
@@ -86,6 +86,9 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Resu
     let before = stale_drafts::input_hashes(connection, reseller_id).await?;
     let prices_before = price_book::load(connection, reseller_id).await?;
     apply_reseller(connection, directory).await?;
+    if let Some(options) = directory.csv_options {
+        csv_options::set(connection, reseller_id, options).await?;
+    }
     for customer in &directory.customers {
         apply_customer(connection, reseller_id, customer).await?;
     }

@@ -1,10 +1,12 @@
 //! Rendered documents: what exists for which version of an invoice.
 
 use chrono::NaiveDate;
-use sqlx::PgConnection;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, types::Json};
 
 use super::Corrupt;
 use crate::domain::{
+    csv_options::CsvOptions,
     document::DocumentKind,
     ids::{DocumentId, InvoiceId, ResellerId},
     money::Currency,
@@ -25,6 +27,8 @@ pub struct NewDocument {
     pub language: String,
     /// Of a view in another currency; `None` is the invoice's own.
     pub currency: Option<Currency>,
+    /// What bears on its bytes of how the reseller wants CSV files written.
+    pub csv_options: Option<CsvOptions>,
     /// Changes when the layout or the view's currency does.
     pub template_hash: String,
     /// Of the kind's layout.
@@ -37,20 +41,38 @@ pub struct NewDocument {
     pub sha256: [u8; 32],
     /// Of the bytes.
     pub size_bytes: i64,
+    /// Where it was split these are what it says; it is their manifest then.
+    pub parts: Vec<DocumentPart>,
 }
 
-/// Records a document; a second rendering of the same changes nothing.
+/// One file of a document that was split.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentPart {
+    /// As the customer sees it.
+    pub file_name: String,
+    /// Path inside the object store.
+    pub location: String,
+    /// Of the bytes, in hexadecimal digits.
+    pub sha256: String,
+    /// Of the bytes.
+    pub size_bytes: i64,
+    /// How many charges it has.
+    pub row_count: i64,
+}
+
+/// Records a document and its parts; a second rendering of the same changes nothing.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sqlx::Result<()> {
-    sqlx::query!(
+    let id = DocumentId::new();
+    let inserted = sqlx::query!(
         "INSERT INTO documents (reseller_id, id, invoice_id, invoice_version, kind, language, template_hash, file_name,
-             location, sha256, size_bytes, currency, layout_version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             location, sha256, size_bytes, currency, csv_options, layout_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (reseller_id, invoice_id, invoice_version, kind, language, template_hash) DO NOTHING",
         document.reseller_id.0,
-        DocumentId::new().0,
+        id.0,
         document.invoice_id.0,
         document.invoice_version,
         document.kind.as_str(),
@@ -61,7 +83,22 @@ pub async fn record(connection: &mut PgConnection, document: &NewDocument) -> sq
         &document.sha256[..],
         document.size_bytes,
         document.currency.map(Currency::code),
+        document.csv_options.map(Json) as _,
         document.layout_version,
+    )
+    .execute(&mut *connection)
+    .await?;
+    if inserted.rows_affected() == 0 || document.parts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO document_parts (reseller_id, document_id, part, file_name, location, sha256, size_bytes, row_count)
+         SELECT $1, $2, (place)::integer, part->>'file_name', part->>'location', decode(part->>'sha256', 'hex'),
+             (part->>'size_bytes')::bigint, (part->>'row_count')::bigint
+         FROM jsonb_array_elements($3) WITH ORDINALITY AS named (part, place)",
+        document.reseller_id.0,
+        id.0,
+        Json(&document.parts) as _,
     )
     .execute(connection)
     .await
@@ -83,6 +120,15 @@ pub struct StoredDocument {
     pub sha256: Vec<u8>,
     /// Of the bytes.
     pub size_bytes: i64,
+    /// Where it was split: its files, in order. It is their manifest then.
+    pub parts: Vec<DocumentPart>,
+}
+
+impl StoredDocument {
+    /// Returns the media type of its bytes.
+    pub fn content_type(&self) -> &'static str {
+        self.kind.content_type_of(&self.file_name)
+    }
 }
 
 struct DocumentRow {
@@ -92,14 +138,15 @@ struct DocumentRow {
     location: String,
     sha256: Vec<u8>,
     size_bytes: i64,
+    parts: Json<Vec<DocumentPart>>,
 }
 
 impl TryFrom<DocumentRow> for StoredDocument {
     type Error = sqlx::Error;
 
     fn try_from(row: DocumentRow) -> sqlx::Result<Self> {
-        let DocumentRow { id, kind, file_name, location, sha256, size_bytes } = row;
-        Ok(Self { id, kind: kind.parse().corrupt("documents.kind")?, file_name, location, sha256, size_bytes })
+        let DocumentRow { id, kind, file_name, location, sha256, size_bytes, parts: Json(parts) } = row;
+        Ok(Self { id, kind: kind.parse().corrupt("documents.kind")?, file_name, location, sha256, size_bytes, parts })
     }
 }
 
@@ -116,14 +163,17 @@ pub async fn of_version(
 ) -> sqlx::Result<Vec<StoredDocument>> {
     let rows = sqlx::query_as!(
         DocumentRow,
-        r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes FROM documents
+        r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes,
+               parts_of_document(reseller_id, id) AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND language = $4
-           AND currency IS NULL
+           AND currency IS NULL AND kind = ANY ($5)
          ORDER BY kind, created_at DESC LIMIT 10"#,
         reseller_id.0,
         invoice_id.0,
         invoice_version,
         language,
+        &known_kinds(),
     )
     .fetch_all(connection)
     .await?;
@@ -143,18 +193,26 @@ pub async fn since_version(
 ) -> sqlx::Result<Vec<StoredDocument>> {
     let rows = sqlx::query_as!(
         DocumentRow,
-        r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes FROM documents
+        r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes,
+               parts_of_document(reseller_id, id) AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version >= $3 AND language = $4
-           AND currency IS NULL
+           AND currency IS NULL AND kind = ANY ($5)
          ORDER BY kind, invoice_version DESC, created_at DESC LIMIT 10"#,
         reseller_id.0,
         invoice_id.0,
         invoice_version,
         language,
+        &known_kinds(),
     )
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(StoredDocument::try_from).collect()
+}
+
+/// Returns the kinds this release knows: a later one may have stored others already.
+fn known_kinds() -> Vec<String> {
+    DocumentKind::ALL.map(|kind| kind.as_str().to_owned()).into()
 }
 
 /// A document with what is needed to look at it and to render it again.
@@ -178,6 +236,8 @@ pub struct RecordedDocument {
     pub language: String,
     /// Of a view in another currency; `None` is the invoice's own.
     pub currency: Option<String>,
+    /// What bore on its bytes of how the reseller wanted CSV files written.
+    pub csv_options: Option<Json<CsvOptions>>,
     /// Changes when the layout does.
     pub template_hash: String,
     /// Path inside the object store.
@@ -186,6 +246,8 @@ pub struct RecordedDocument {
     pub sha256: Vec<u8>,
     /// Of the bytes.
     pub size_bytes: i64,
+    /// Where it was split: its files, in order.
+    pub parts: Json<Vec<DocumentPart>>,
 }
 
 /// Returns up to 500 of a reseller's documents after one, of one month's invoices or all, by id.
@@ -206,7 +268,8 @@ pub async fn documents_after(
                 AND event.invoice_id = invoice.id AND event.invoice_version = document.invoice_version
                 ORDER BY sequence LIMIT 1) AS status_then,
                invoice.status AS status_now, document.kind, document.language,
-               document.currency, template_hash, location, sha256, size_bytes
+               document.currency, document.csv_options AS "csv_options: Json<CsvOptions>", template_hash, location, sha256,
+               size_bytes, parts_of_document(document.reseller_id, document.id) AS "parts!: Json<Vec<DocumentPart>>"
          FROM documents AS document
          JOIN invoices AS invoice ON invoice.reseller_id = document.reseller_id AND invoice.id = document.invoice_id
          WHERE document.reseller_id = $1 AND ($2::date IS NULL OR invoice.billing_period_start = $2)

@@ -4,10 +4,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 use super::Corrupt;
 use crate::domain::{
+    csv_options::CsvOptions,
     document::DocumentKind,
     ids::{DocumentId, InvoiceId, ResellerId},
     money::Currency,
@@ -37,6 +38,8 @@ pub struct FrozenDocument {
     pub id: DocumentId,
     /// Of the layout it was rendered with.
     pub template_hash: String,
+    /// What bore on its bytes of how the reseller wanted CSV files written.
+    pub csv_options: Option<Json<CsvOptions>>,
     /// The version of that layout; `None` where the release before wrote it.
     pub layout_version: Option<i32>,
     /// As the customer sees it.
@@ -59,7 +62,8 @@ pub async fn first_rendering(
 ) -> sqlx::Result<Option<FrozenDocument>> {
     sqlx::query_as!(
         FrozenDocument,
-        r#"SELECT id AS "id: DocumentId", template_hash, layout_version, file_name, location, sha256, size_bytes
+        r#"SELECT id AS "id: DocumentId", template_hash, csv_options AS "csv_options: Json<CsvOptions>", layout_version,
+               file_name, location, sha256, size_bytes
          FROM documents
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND kind = $4 AND language = $5
            AND currency IS NOT DISTINCT FROM $6

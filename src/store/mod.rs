@@ -17,6 +17,7 @@ mod charge_rows;
 pub mod charge_sums;
 pub mod charges;
 pub mod checks;
+pub mod csv_options;
 pub mod custom_fields;
 pub mod database;
 pub mod dead_letters;

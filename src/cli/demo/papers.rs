@@ -19,9 +19,11 @@ pub async fn copy_documents(stage: &Stage) -> anyhow::Result<()> {
         for document in
             documents::of_version(&mut connection, invoice.reseller_id, id, version, &invoice.language).await?
         {
-            let bytes = stage.context.objects.get(&document.location.as_str().into()).await?.bytes().await?;
-            let stem = format!("{}-{}", invoice.provider, document.file_name);
-            tokio::fs::write(folder.join(stem), bytes).await?;
+            let parts = document.parts.iter().map(|part| (&part.location, &part.file_name));
+            for (location, file_name) in parts.chain([(&document.location, &document.file_name)]) {
+                let bytes = stage.context.objects.get(&location.as_str().into()).await?.bytes().await?;
+                tokio::fs::write(folder.join(format!("{}-{file_name}", invoice.provider)), bytes).await?;
+            }
         }
     }
     Ok(())

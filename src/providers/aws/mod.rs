@@ -12,7 +12,13 @@ const FINAL_ON_DAY: u8 = 8;
 pub(super) const PROFILE: Profile = Profile {
     id: "aws",
     display_name: "Amazon Web Services",
-    documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
+    documents: &[
+        DocumentKind::Pdf,
+        DocumentKind::Csv,
+        DocumentKind::DetailedCsv,
+        DocumentKind::Print,
+        DocumentKind::Json,
+    ],
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
     formats: &[&cur::FORMAT],

@@ -27,7 +27,13 @@ const FINAL_ON_DAY: u8 = 11;
 pub(super) const PROFILE: Profile = Profile {
     id: "focus",
     display_name: "FOCUS",
-    documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::DetailedCsv, DocumentKind::Print],
+    documents: &[
+        DocumentKind::Pdf,
+        DocumentKind::Csv,
+        DocumentKind::DetailedCsv,
+        DocumentKind::Print,
+        DocumentKind::Json,
+    ],
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
     formats: &[],
