@@ -35,7 +35,7 @@ use crate::{
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
-        detailed_charges,
+        branding, detailed_charges,
         documents::{self as document_rows, NewDocument},
         invoices,
         jobs::Progress,
@@ -207,8 +207,16 @@ pub(super) async fn print(
     };
     let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
     let view = price_terms::view(connection, invoice, currency).await?;
-    let names =
-        Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref(), view: view.as_ref() };
+    let branding = match &invoice.reseller.branding {
+        Some(fingerprint) => branding::find(connection, invoice.reseller_id, fingerprint).await?,
+        None => None,
+    };
+    let names = Names {
+        provider: Some(profile.display_name),
+        replaced_number: replaced.as_deref(),
+        view: view.as_ref(),
+        branding: branding.as_ref(),
+    };
     let model = DocumentModel::with_names(invoice, &language, names).map_err(JobError::permanent)?;
     Ok(Printed { model, view })
 }

@@ -30,7 +30,7 @@ pub use self::{
 };
 
 /// Raised when a format's layout changes, so that stored documents are rendered anew.
-const LAYOUT_VERSION: u32 = 3;
+const LAYOUT_VERSION: u32 = 4;
 /// The texts that documents take their words from.
 static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locales");
 
@@ -79,8 +79,9 @@ pub fn template_hash(kind: DocumentKind, view: Option<Currency>) -> String {
             hash.update(file.path().as_os_str().as_encoded_bytes());
             hash.update(file.contents());
         }
-        hash.update(pdf::REGULAR);
-        hash.update(pdf::BOLD);
+        for typeface in pdf::VENDORED_TYPEFACES {
+            hash.update(typeface);
+        }
         hash
     });
     let hash = hex::encode(SHARED.clone().chain_update(kind.as_str()).finalize());

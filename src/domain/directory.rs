@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     billing_period::BillingPeriod,
+    branding::Branding,
     custom_charges::CustomCharge,
     custom_field::CustomField,
     ids::{CustomerId, ResellerId},
@@ -70,6 +71,9 @@ pub struct Reseller {
     pub address: String,
     /// The address mails come from.
     pub email: String,
+    /// How its documents look; `None` is A4, our colours and no logo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branding: Option<Branding>,
 }
 
 /// A company that receives invoices.
