@@ -65,6 +65,9 @@ pub(super) fn visible(text: &str) -> String {
 
 /// Shapes a text that is [`visible`].
 pub(super) fn shape(text: &str, weight: Weight) -> Vec<Placed> {
+    if text.is_empty() {
+        return Vec::new();
+    }
     let bidi = ParagraphBidiInfo::new(text, None);
     let (levels, runs) = bidi.visual_runs(0..text.len());
     let mut placed = Vec::new();
