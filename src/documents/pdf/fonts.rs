@@ -5,7 +5,7 @@
 //! the short way; all others are shaped. Characters that no typeface has are drawn as U+FFFD and remembered, so that the
 //! document can say so.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use subsetter::GlyphRemapper;
 
@@ -128,13 +128,10 @@ impl Fonts {
         match (script, weight) {
             (Script::Latin, Weight::Regular) => Some(&mut self.regular),
             (Script::Latin, Weight::Bold) => Some(&mut self.bold),
-            key => {
-                if !self.others.contains_key(&key) {
-                    let typeface = Typeface::of(script, weight).ok().flatten()?;
-                    self.others.insert(key, Subset::new(typeface));
-                }
-                self.others.get_mut(&key)
-            }
+            key => Some(match self.others.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(Subset::new(Typeface::of(script, weight).ok().flatten()?)),
+            }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! From a text to glyphs in the order in which they are drawn, from left to right.
 //!
 //! Unicode's bidirectional algorithm (UAX #9) cuts a text into runs of one direction, the typefaces at hand cut those
-//! into runs of one typeface, and a port of HarfBuzz joins, stacks and places the letters of each. The base direction is
+//! into runs of one typeface, and a port of `HarfBuzz` joins, stacks and places the letters of each. The base direction is
 //! that of the first letter, as with `bdi` in HTML; marks that would override it are left out, so that no name can disguise
 //! another. A text with nothing of that kind never comes here.
 
@@ -143,7 +143,7 @@ fn single(glyph: Glyph, script: Script, stands_for: char, (index, is_replaced): 
     Placed { script, glyph: glyph.id, advance, width, offset: (0, 0), text: stands_for.into(), index, is_replaced }
 }
 
-/// Lets HarfBuzz choose and place the glyphs of a part.
+/// Lets `HarfBuzz` choose and place the glyphs of a part.
 fn join(shown: &str, start: usize, (script, typeface): (Script, &Typeface), is_rtl: bool, placed: &mut Vec<Placed>) {
     let mut buffer = UnicodeBuffer::new();
     // Each mark of its own, so that text can be searched letter by letter.
