@@ -56,7 +56,7 @@ fn timed<T, E>(name: &str, runs: u32, work: impl Fn() -> Result<T, E>) -> Result
     for _ in 0..runs {
         black_box(work()?);
     }
-    let each = (processor_time() - start) / runs;
+    let each = processor_time().saturating_sub(start) / runs;
     println!("  {name:<32} {each:>12.3?}");
     Ok((result, each))
 }
