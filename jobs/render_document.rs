@@ -37,7 +37,7 @@ use crate::{
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
-        csv_options,
+        branding, csv_options,
         documents::{self as document_rows, DocumentPart, NewDocument},
         frozen_documents::{self, DocumentName, FrozenDocument},
         invoices,
@@ -333,8 +333,16 @@ pub(super) async fn print(
     };
     let language = Language::for_tag(&invoice.language).map_err(JobError::permanent)?;
     let view = price_terms::view(connection, invoice, currency).await?;
-    let names =
-        Names { provider: Some(profile.display_name), replaced_number: replaced.as_deref(), view: view.as_ref() };
+    let branding = match &invoice.reseller.branding {
+        Some(fingerprint) => branding::find(connection, invoice.reseller_id, fingerprint).await?,
+        None => None,
+    };
+    let names = Names {
+        provider: Some(profile.display_name),
+        replaced_number: replaced.as_deref(),
+        view: view.as_ref(),
+        branding: branding.as_ref(),
+    };
     let model = DocumentModel::with_names(invoice, &language, names).map_err(JobError::permanent)?;
     let model = match options {
         Some(options) => model.with_csv_options(options),

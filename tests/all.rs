@@ -63,6 +63,7 @@ mod queue_sentinel;
 mod queue_tls;
 mod queue_uniqueness;
 mod redis_acl;
+mod reseller_branding;
 mod sample_data;
 mod schedules;
 mod schedules_command;

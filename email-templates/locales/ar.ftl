@@ -8,6 +8,8 @@ document-credit-note = إشعار دائن
 document-title = { $heading } { $number }
 document-draft-mark = مسودة
 document-void-mark = ملغى
+document-status-open = مفتوحة
+document-status-closed = مسددة
 document-number = الرقم
 document-document-id = معرف المستند
 document-issued-on = تاريخ الإصدار
@@ -103,6 +105,15 @@ mail-documents = { $count ->
     [many] المستندات المرفقة
    *[other] المستندات المرفقة
 }
+mail-links = { $count ->
+    [zero] لا مستندات للتنزيل
+    [one] مستند للتنزيل
+    [two] مستندان للتنزيل
+    [few] مستندات للتنزيل
+    [many] مستندات للتنزيل
+   *[other] مستندات للتنزيل
+}
+mail-link-until = متاح حتى { $date }
 mail-signature = مع أطيب التحيات،
 mail-footer = أرسلت هذه الرسالة تلقائيًا من { $reseller_name } إلى مسؤولي الفوترة لدى { $customer_name }.
 

@@ -8,6 +8,8 @@ document-credit-note = Nota di credito
 document-title = { $heading } { $number }
 document-draft-mark = BOZZA
 document-void-mark = ANNULLATA
+document-status-open = APERTA
+document-status-closed = SALDATA
 document-number = Numero
 document-document-id = ID documento
 document-issued-on = Data di emissione
@@ -96,6 +98,11 @@ mail-documents = { $count ->
     [one] Documento allegato
    *[other] Documenti allegati
 }
+mail-links = { $count ->
+    [one] Documento da scaricare
+   *[other] Documenti da scaricare
+}
+mail-link-until = disponibile fino al { $date }
 mail-signature = Cordiali saluti,
 mail-footer = Questo messaggio di { $reseller_name } ai referenti per la fatturazione di { $customer_name } è stato inviato automaticamente.
 

@@ -8,6 +8,8 @@ document-credit-note = クレジットノート
 document-title = { $heading } { $number }
 document-draft-mark = 下書き
 document-void-mark = 無効
+document-status-open = 未決済
+document-status-closed = 決済済み
 document-number = 番号
 document-document-id = 文書ID
 document-issued-on = 発行日
@@ -93,6 +95,10 @@ mail-reason = 理由
 mail-documents = { $count ->
    *[other] 添付書類
 }
+mail-links = { $count ->
+   *[other] ダウンロードできる書類
+}
+mail-link-until = { $date }まで有効
 mail-signature = よろしくお願いいたします。
 mail-footer = このメールは { $reseller_name } から { $customer_name } の請求ご担当者様へ自動送信されています。
 

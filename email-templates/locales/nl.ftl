@@ -8,6 +8,8 @@ document-credit-note = Creditnota
 document-title = { $heading } { $number }
 document-draft-mark = CONCEPT
 document-void-mark = GEANNULEERD
+document-status-open = OPEN
+document-status-closed = VOLDAAN
 document-number = Nummer
 document-document-id = Document-ID
 document-issued-on = Factuurdatum
@@ -96,6 +98,11 @@ mail-documents = { $count ->
     [one] Bijgevoegd document
    *[other] Bijgevoegde documenten
 }
+mail-links = { $count ->
+    [one] Document om te downloaden
+   *[other] Documenten om te downloaden
+}
+mail-link-until = beschikbaar tot en met { $date }
 mail-signature = Met vriendelijke groet,
 mail-footer = Dit bericht van { $reseller_name } aan de contactpersonen voor facturatie van { $customer_name } is automatisch verzonden.
 

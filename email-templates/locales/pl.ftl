@@ -8,6 +8,8 @@ document-credit-note = Faktura korygująca
 document-title = { $heading } { $number }
 document-draft-mark = WERSJA ROBOCZA
 document-void-mark = ANULOWANO
+document-status-open = OTWARTA
+document-status-closed = ROZLICZONA
 document-number = Numer
 document-document-id = Identyfikator dokumentu
 document-issued-on = Data wystawienia
@@ -100,6 +102,13 @@ mail-documents = { $count ->
     [many] Załączone dokumenty
    *[other] Załączone dokumenty
 }
+mail-links = { $count ->
+    [one] Dokument do pobrania
+    [few] Dokumenty do pobrania
+    [many] Dokumenty do pobrania
+   *[other] Dokumenty do pobrania
+}
+mail-link-until = dostępne do { $date }
 mail-signature = Z poważaniem
 mail-footer = Tę wiadomość wysłano automatycznie w imieniu { $reseller_name } do osób odpowiedzialnych za rozliczenia w { $customer_name }.
 

@@ -8,6 +8,8 @@ document-credit-note = Nota de crédito
 document-title = { $heading } { $number }
 document-draft-mark = RASCUNHO
 document-void-mark = CANCELADA
+document-status-open = EM ABERTO
+document-status-closed = LIQUIDADA
 document-number = Número
 document-document-id = ID do documento
 document-issued-on = Data de emissão
@@ -96,6 +98,11 @@ mail-documents = { $count ->
     [one] Documento anexo
    *[other] Documentos anexos
 }
+mail-links = { $count ->
+    [one] Documento para baixar
+   *[other] Documentos para baixar
+}
+mail-link-until = disponível até { $date }
 mail-signature = Atenciosamente,
 mail-footer = Esta mensagem de { $reseller_name } para os contatos de faturamento de { $customer_name } foi enviada automaticamente.
 

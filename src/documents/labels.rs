@@ -33,6 +33,8 @@ pub struct Labels {
     pub total: String,
     /// Above the notes.
     pub notes: String,
+    /// Above the rows of a section that began on an earlier page.
+    pub continued: String,
     /// The note on characters that could not be drawn.
     pub replaced_characters: String,
     /// Suffix of the detailed file's name.
@@ -109,6 +111,7 @@ impl Labels {
             subtotal: text("subtotal")?,
             total: text("total")?,
             notes: text("notes")?,
+            continued: text("continued")?,
             replaced_characters: text("replaced-characters")?,
             detail: text("file-name-detail")?,
             line_columns: columns(&LINE_COLUMNS)?,

@@ -35,8 +35,9 @@ pub fn template_hash(kind: DocumentKind, view: Option<Currency>) -> String {
             hash.update(file.path().as_os_str().as_encoded_bytes());
             hash.update(file.contents());
         }
-        hash.update(pdf::REGULAR);
-        hash.update(pdf::BOLD);
+        for typeface in pdf::VENDORED_TYPEFACES {
+            hash.update(typeface);
+        }
         hash
     });
     let of_kind = SHARED.clone().chain_update(layout_version(kind).to_be_bytes()).chain_update(kind.as_str());

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use super::labels::Labels;
 use crate::{
     domain::{
+        branding::Branding,
         csv_options::{CsvOptions, Delimiter},
         currency_view::CurrencyView,
         money::Currency,
@@ -172,6 +173,8 @@ pub struct Names<'a> {
     pub replaced_number: Option<&'a str>,
     /// Another currency that the amounts are shown in.
     pub view: Option<&'a CurrencyView>,
+    /// How the reseller's documents look.
+    pub branding: Option<&'a Branding>,
 }
 
 /// An invoice as it is printed.
@@ -191,10 +194,14 @@ pub struct DocumentModel {
     pub document_id: String,
     /// On drafts and void invoices.
     pub mark: Option<Mark>,
+    /// Such as `OPEN`; the mark where there is one.
+    pub status: String,
     /// When it was issued, else when it was generated: the only date a rendered file carries.
     pub dated_at: DateTime<Utc>,
     /// The provider's month, `2026-08`.
     pub billing_period: String,
+    /// The same in the document's language, such as `August 2026`.
+    pub billing_period_text: String,
     /// Currency of every amount.
     pub currency: Currency,
     /// Whether printed amounts have the opposite sign of stored ones.
@@ -223,6 +230,8 @@ pub struct DocumentModel {
     pub number_style: NumberStyle,
     /// Fixed texts.
     pub labels: Labels,
+    /// Logo, colour and paper.
+    pub branding: Branding,
     /// File name without ending and suffixes, in ASCII letters, digits and hyphens.
     pub file_stem: String,
 }

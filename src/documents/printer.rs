@@ -73,8 +73,10 @@ impl DocumentModel {
             number: invoice.number.as_deref().map(clean),
             document_id: clean(&invoice.document_id),
             mark: printer.mark()?,
+            status: printer.status()?,
             dated_at: invoice.opened_at.unwrap_or(invoice.created_at),
             billing_period: invoice.billing_period.to_string(),
+            billing_period_text: language.billing_period(invoice.billing_period),
             currency: invoice.currency,
             is_credit_note: invoice.kind == InvoiceKind::CreditNote,
             issuer: printer.party(&invoice.reseller)?,
@@ -90,6 +92,7 @@ impl DocumentModel {
             number_style: number_style(language),
             file_stem: file_stem(&language.text(file_key)?, printed_number, names.view),
             labels,
+            branding: names.branding.cloned().unwrap_or_default(),
         })
     }
 }
@@ -114,6 +117,15 @@ impl Printer<'_> {
             InvoiceStatus::Open | InvoiceStatus::Closed => return Ok(None),
         };
         Ok(Some(Mark { kind, text: self.language.text(key)? }))
+    }
+
+    fn status(&self) -> Result<String, LanguageError> {
+        self.language.text(match self.invoice.status {
+            InvoiceStatus::Draft | InvoiceStatus::Discarded => "document-draft-mark",
+            InvoiceStatus::Open => "document-status-open",
+            InvoiceStatus::Closed => "document-status-closed",
+            InvoiceStatus::Void => "document-void-mark",
+        })
     }
 
     fn party(&self, details: &PartyDetails) -> Result<Party, LanguageError> {
@@ -389,7 +401,8 @@ mod tests {
     #[test]
     fn names_looked_up_elsewhere_are_printed_instead_of_ids() {
         let language = Language::for_tag(&"en".parse().expect("a tag")).expect("a language");
-        let names = Names { provider: Some("Amazon Web Services"), replaced_number: Some("2026-00041"), view: None };
+        let names =
+            Names { provider: Some("Amazon Web Services"), replaced_number: Some("2026-00041"), ..Names::default() };
         let model = DocumentModel::with_names(&invoice(), &language, names).expect("a model");
         assert!(model.facts.iter().any(|fact| fact.value == "Amazon Web Services"));
         assert!(model.notes.iter().any(|note| note == "Replaces 2026-00041"));

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     billing_period::BillingPeriod,
+    branding::Branding,
     csv_options::CsvOptions,
     custom_charges::CustomCharge,
     custom_field::CustomField,
@@ -74,6 +75,9 @@ pub struct Reseller {
     pub address: String,
     /// The address mails come from.
     pub email: String,
+    /// How its documents look; `None` is A4, our colours and no logo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branding: Option<Branding>,
 }
 
 /// A company that receives invoices.

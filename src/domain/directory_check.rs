@@ -8,6 +8,7 @@ use bigdecimal::{BigDecimal, Signed};
 use chrono::{Datelike, NaiveDate};
 
 use super::{
+    branding::BrandingProblem,
     custom_field::{CheckedField, CustomFieldProblem, MAX_PRINTED_CHARS},
     directory::{Customer, Directory, ProviderAccount},
 };
@@ -87,6 +88,9 @@ pub enum DirectoryProblem {
     /// A field's definition.
     #[error(transparent)]
     Field(#[from] CustomFieldProblem),
+    /// The reseller's branding.
+    #[error(transparent)]
+    Branding(#[from] BrandingProblem),
     /// Two fields in one place.
     #[error("custom fields `{0}` and `{1}` have the same position {2}; give each its own")]
     Position(String, String, i32),
@@ -129,6 +133,9 @@ impl Directory {
     /// # Errors
     /// The first [`DirectoryProblem`].
     pub fn check(&self) -> Result<(), DirectoryProblem> {
+        if let Some(branding) = &self.reseller.branding {
+            branding.check()?;
+        }
         let fields = self.check_fields()?;
         once(self.customers.iter().map(|customer| format!("customer {}", customer.id)))?;
         for customer in &self.customers {

@@ -190,6 +190,9 @@ pub struct PartyDetails {
     /// A customer's custom fields in printing order, labels in the invoice's language.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<PrintedField>,
+    /// Fingerprint of a reseller's branding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branding: Option<String>,
 }
 
 /// A custom field with a value.

@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod bill_run;
 pub mod billing_period;
+pub mod branding;
 pub mod charge;
 pub mod charge_file;
 pub mod csv_options;

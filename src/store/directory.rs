@@ -5,7 +5,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Corrupt, accounts, csv_options, custom_fields,
+    Corrupt, accounts, branding, csv_options, custom_fields,
     operator_actions::Operator,
     price_book::{self, PriceBookError},
     stale_drafts,
@@ -147,9 +147,9 @@ async fn apply_reseller(connection: &mut PgConnection, directory: &Directory) ->
         reseller.address,
         reseller.email,
     )
-    .execute(connection)
-    .await
-    .map(drop)
+    .execute(&mut *connection)
+    .await?;
+    branding::replace(connection, reseller.id, reseller.branding.as_ref()).await
 }
 
 async fn apply_customer(
@@ -290,8 +290,9 @@ pub async fn parties(
 ) -> sqlx::Result<Option<Parties>> {
     let row = sqlx::query!(
         r#"SELECT resellers.name AS reseller_name, resellers.tax_id AS reseller_tax_id,
-                resellers.address AS reseller_address, customers.name, customers.tax_id, customers.address,
-                customers.language, customers.currency, customers.time_zone, customers.purchase_order,
+                resellers.address AS reseller_address, resellers.branding AS reseller_branding, customers.name,
+                customers.tax_id, customers.address, customers.language, customers.currency, customers.time_zone,
+                customers.purchase_order,
                 printed_fields(customers.reseller_id, customers.id) AS "fields!: Json<Vec<PrintedField>>"
          FROM customers JOIN resellers ON resellers.id = customers.reseller_id
          WHERE customers.reseller_id = $1 AND customers.id = $2"#,
@@ -306,6 +307,7 @@ pub async fn parties(
                 name: row.reseller_name,
                 tax_id: row.reseller_tax_id,
                 address: row.reseller_address,
+                branding: row.reseller_branding,
                 ..PartyDetails::default()
             },
             customer: PartyDetails {
@@ -315,6 +317,7 @@ pub async fn parties(
                 time_zone: row.time_zone.map(|name| name.parse().corrupt("customers.time_zone")).transpose()?,
                 purchase_order: row.purchase_order,
                 fields: row.fields.0,
+                branding: None,
             },
             language: row.language,
             currency: row.currency.map(|code| code.parse().corrupt("customers.currency")).transpose()?,

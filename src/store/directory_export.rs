@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bigdecimal::BigDecimal;
 use sqlx::PgConnection;
 
-use super::{Corrupt, csv_options, custom_fields, price_book, price_terms, waivers};
+use super::{Corrupt, branding, csv_options, custom_fields, price_book, price_terms, waivers};
 use crate::domain::{
     directory::{
         Contact, Customer, DatedExchangeRate, Directory, Markup, ProviderAccount, Reseller, SuppressedAddress,
@@ -23,14 +23,21 @@ use crate::domain::{
 /// # Errors
 /// When the database fails, or holds what no longer reads.
 pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<Directory>> {
-    let reseller = sqlx::query_as!(
-        Reseller,
+    let row = sqlx::query!(
         r#"SELECT id AS "id: ResellerId", name, tax_id, address, email FROM resellers WHERE id = $1"#,
         reseller_id.0,
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(reseller) = reseller else { return Ok(None) };
+    let Some(row) = row else { return Ok(None) };
+    let reseller = Reseller {
+        id: row.id,
+        name: row.name,
+        tax_id: row.tax_id,
+        address: row.address,
+        email: row.email,
+        branding: branding::current(connection, reseller_id).await?,
+    };
     Ok(Some(Directory {
         reseller,
         customers: customers(connection, reseller_id).await?,

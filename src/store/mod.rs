@@ -13,6 +13,7 @@ pub mod bench_invoices;
 pub mod bill_run_proofs;
 pub mod bill_runs;
 mod binary_copy;
+pub mod branding;
 mod charge_rows;
 pub mod charge_sums;
 pub mod charges;

@@ -1,9 +1,13 @@
 //! Pages of an invoice: what stands where, and when a new page begins.
 //!
 //! A page is written, deflated and forgotten before the next one starts, so memory stays small with 50,000 lines. Only
-//! its footer waits, because "page n of m" needs the last page.
+//! its footer waits, because "page n of m" needs the last page. A document in a language that reads from right to left is
+//! laid out like any other and mirrored as it is drawn.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+};
 
 use flate2::{Compression, write::ZlibEncoder};
 
@@ -12,33 +16,27 @@ use super::{
         DocumentError,
         model::{DocumentModel, MarkKind},
     },
+    fonts::{Fonts, Length},
     opening,
+    outline::Bookmark,
+    palette::{DRAFT_MARK, HAIRLINE, MUTED, Palette, VOID_MARK},
+    picture::{self, Picture},
     sheet::{Colour, Sheet, Style, diagonal_mark, points},
     table, totals,
-    typeface::{Fonts, Length, Weight},
+    typeface::Weight,
 };
+use crate::domain::branding::Paper;
 
-/// A4 (ISO 216).
-pub(super) const PAGE_WIDTH: Length = 59_528;
-pub(super) const PAGE_HEIGHT: Length = 84_189;
 pub(super) const LEFT: Length = points(50);
-pub(super) const RIGHT: Length = PAGE_WIDTH - LEFT;
-pub(super) const TOP: Length = PAGE_HEIGHT - points(54);
 /// No content below; the footer stands under it.
 pub(super) const BOTTOM: Length = points(64);
 const FOOTER_BASELINE: Length = points(38);
 
-pub(super) const INK: Colour = [110, 140, 190];
-pub(super) const MUTED: Colour = [400, 440, 500];
-pub(super) const ACCENT: Colour = [90, 270, 520];
-pub(super) const HAIRLINE: Colour = [860, 880, 910];
-pub(super) const BAND: Colour = [945, 957, 972];
-const DRAFT_MARK: Colour = [915, 922, 934];
-const VOID_MARK: Colour = [978, 895, 891];
-
 const RUNNING: Style = Style::new(Weight::Regular, points(8), MUTED);
 /// Level 6 is a quarter larger than level 9 and takes a third of the time.
-pub(super) const DEFLATE: Compression = Compression::new(6);
+const DEFLATE: Compression = Compression::new(6);
+/// Languages that read from right to left and that there may be texts in.
+const RIGHT_TO_LEFT: [&str; 4] = ["ar", "fa", "he", "ur"];
 
 /// A finished page: deflated content, and the footer's plain operators.
 pub(super) struct Page {
@@ -46,61 +44,126 @@ pub(super) struct Page {
     pub(super) footer: Vec<u8>,
 }
 
+/// All that was laid out.
+pub(super) struct Laid {
+    pub(super) pages: Vec<Page>,
+    pub(super) fonts: Fonts,
+    pub(super) bookmarks: Vec<Bookmark>,
+    pub(super) logo: Option<Arc<Picture>>,
+}
+
 /// The page being written and those before it.
 pub(super) struct Pages<'m> {
     pub(super) model: &'m DocumentModel,
     pub(super) fonts: Fonts,
+    pub(super) palette: Palette,
     pub(super) sheet: Sheet,
     /// Top of the free space.
     pub(super) cursor: Length,
+    bookmarks: Vec<Bookmark>,
+    size: (Length, Length),
+    is_mirrored: bool,
     mark: Vec<u8>,
     finished: Vec<Vec<u8>>,
 }
 
 /// Lays the whole document out.
-pub(super) fn lay_out(model: &DocumentModel) -> Result<(Vec<Page>, Fonts), DocumentError> {
+pub(super) fn lay_out(model: &DocumentModel) -> Result<Laid, DocumentError> {
     let mut fonts = Fonts::new()?;
+    let size = match model.branding.paper {
+        // 210 by 297 mm.
+        Paper::A4 => (59_528, 84_189),
+        Paper::Letter => (points(612), points(792)),
+    };
     let mark = model.mark.as_ref().map_or_else(Vec::new, |mark| {
         let colour = match mark.kind {
             MarkKind::Draft => DRAFT_MARK,
             MarkKind::Void => VOID_MARK,
         };
-        diagonal_mark(&mut fonts, colour, &mark.text, (PAGE_WIDTH / 2, PAGE_HEIGHT / 2))
+        diagonal_mark(&mut fonts, colour, &mark.text, (size.0 / 2, size.1 / 2))
     });
-    let mut pages = Pages { model, fonts, sheet: Sheet::default(), cursor: TOP, mark, finished: Vec::new() };
-    opening::draw(&mut pages);
+    let is_mirrored = model.language.split('-').next().is_some_and(|language| RIGHT_TO_LEFT.contains(&language));
+    let mut pages = Pages {
+        model,
+        fonts,
+        palette: Palette::new(model.branding.colour),
+        sheet: Sheet::new(is_mirrored.then_some(size.0)),
+        cursor: 0,
+        bookmarks: Vec::new(),
+        size,
+        is_mirrored,
+        mark,
+        finished: Vec::new(),
+    };
+    pages.cursor = pages.top();
+    let logo = picture::logo(&model.branding)?;
+    opening::draw(&mut pages, logo.as_deref());
     table::draw(&mut pages)?;
     totals::draw(&mut pages)?;
-    pages.finish()
+    pages.finish(logo)
 }
 
 impl Pages<'_> {
+    pub(super) const fn width(&self) -> Length {
+        self.size.0
+    }
+
+    /// Returns where the page ends.
+    pub(super) const fn edge(&self) -> Length {
+        self.size.1
+    }
+
+    pub(super) const fn right(&self) -> Length {
+        self.size.0 - LEFT
+    }
+
+    pub(super) const fn top(&self) -> Length {
+        self.size.1 - points(54)
+    }
+
     /// Tells whether the height still fits on this page.
     pub(super) fn fits(&self, height: Length) -> bool {
         self.cursor - height >= BOTTOM
     }
 
+    /// Lets the reader jump here by a section's name.
+    pub(super) fn bookmark(&mut self, name: &str) {
+        self.bookmarks.push(Bookmark { name: name.to_owned(), page: self.finished.len(), top: self.cursor });
+    }
+
     /// Moves on to a new page.
     pub(super) fn break_page(&mut self) -> Result<(), DocumentError> {
-        let sheet = std::mem::take(&mut self.sheet);
-        self.finished.push(deflate(&sheet.into_content(&self.mark)).map_err(DocumentError::Write)?);
-        self.cursor = TOP;
-        let baseline = TOP + points(14);
+        self.end_page()?;
+        self.cursor = self.top();
+        let baseline = self.top() + points(14);
         let issuer_width = points(230);
         let issuer = self.fonts.wrap(RUNNING.face(), &self.model.issuer.name, issuer_width, 1);
         let title = self.fonts.wrap(RUNNING.face(), &self.model.title, issuer_width, 1);
         for text in issuer {
             self.sheet.write(&mut self.fonts, RUNNING, (LEFT, baseline), &text);
         }
+        let right = self.right();
         for text in title {
-            self.sheet.write_right(&mut self.fonts, RUNNING, (RIGHT, baseline), &text);
+            self.sheet.write_right(&mut self.fonts, RUNNING, (right, baseline), &text);
         }
         Ok(())
     }
 
+    fn end_page(&mut self) -> Result<(), DocumentError> {
+        let next = self.new_sheet();
+        let sheet = std::mem::replace(&mut self.sheet, next);
+        self.finished.push(deflate(&sheet.into_content(&self.mark)).map_err(DocumentError::Write)?);
+        Ok(())
+    }
+
+    fn new_sheet(&self) -> Sheet {
+        Sheet::new(self.is_mirrored.then_some(self.width()))
+    }
+
     /// Draws a thin line over the whole width.
     pub(super) fn rule(&mut self, colour: Colour, y: Length, thickness: Length) {
-        self.sheet.fill(colour, [LEFT, y, RIGHT - LEFT, thickness]);
+        let width = self.right() - LEFT;
+        self.sheet.fill(colour, [LEFT, y, width, thickness]);
     }
 
     /// Writes a text into at most `max_lines` lines below each other and returns the baseline after the last.
@@ -119,25 +182,24 @@ impl Pages<'_> {
         baseline
     }
 
-    fn finish(mut self) -> Result<(Vec<Page>, Fonts), DocumentError> {
-        let sheet = std::mem::take(&mut self.sheet);
-        self.finished.push(deflate(&sheet.into_content(&self.mark)).map_err(DocumentError::Write)?);
+    fn finish(mut self, logo: Option<Arc<Picture>>) -> Result<Laid, DocumentError> {
+        self.end_page()?;
         let bodies = std::mem::take(&mut self.finished);
         let count = bodies.len();
         let pages = (1..).zip(bodies).map(|(number, body)| Page { body, footer: self.footer(number, count) }).collect();
-        Ok((pages, self.fonts))
+        Ok(Laid { pages, fonts: self.fonts, bookmarks: self.bookmarks, logo })
     }
 
     fn footer(&mut self, number: usize, count: usize) -> Vec<u8> {
-        let mut sheet = Sheet::default();
+        let mut sheet = self.new_sheet();
         let issuer = &self.model.issuer;
         let legal = issuer.tax_id.as_ref().map_or_else(|| issuer.name.clone(), |id| format!("{} · {id}", issuer.name));
-        sheet.fill(HAIRLINE, [LEFT, FOOTER_BASELINE + points(13), RIGHT - LEFT, 50]);
+        sheet.fill(HAIRLINE, [LEFT, FOOTER_BASELINE + points(13), self.right() - LEFT, 50]);
         for line in self.fonts.wrap(RUNNING.face(), &legal, points(380), 1) {
             sheet.write(&mut self.fonts, RUNNING, (LEFT, FOOTER_BASELINE), &line);
         }
-        let place = self.model.labels.page_of(number, count);
-        sheet.write_right(&mut self.fonts, RUNNING, (RIGHT, FOOTER_BASELINE), &place);
+        let (place, right) = (self.model.labels.page_of(number, count), self.right());
+        sheet.write_right(&mut self.fonts, RUNNING, (right, FOOTER_BASELINE), &place);
         sheet.into_content(&[])
     }
 }

@@ -1,32 +1,36 @@
-//! The invoice as a PDF: our own layout and page contents, printpdf's document around them.
+//! The invoice as a PDF: our own layout, page contents and typefaces, printpdf's document around them.
 //!
-//! printpdf builds the file's structure (pages, fonts, information); we hand it a subset of each typeface and put our
-//! deflated page contents into its lopdf document, which keeps memory and time small. The bytes are the same on every
-//! run: dates come from the invoice, the file's `/ID` from its contents. What printpdf would get wrong is set right on
-//! the way out: `/Lang`, the label of a PDF/X version, the random `/ID`. Text can be selected, copied and searched.
-//!
-//! Not yet: shaping and other scripts than Latin, Greek and Cyrillic (characters that are lacking show as `�`, and a
-//! note says so), tagging for screen readers.
+//! printpdf builds the file's structure (pages, information); we put our deflated page contents, a subset of each
+//! typeface, the outline and the logo into its lopdf document, which keeps memory and time small. The bytes are the same
+//! on every run: dates come from the invoice, the file's `/ID` from its contents. What printpdf would get wrong is set right
+//! on the way out: `/Lang`, the label of a PDF/X version, the random `/ID`. Not yet: tagging for screen readers.
 
+mod embedding;
 mod file;
+mod fonts;
 mod layout;
 mod opening;
+mod outline;
+mod palette;
+mod picture;
+mod shaping;
 mod sheet;
 mod table;
+#[cfg(test)]
+mod tools_tests;
 mod totals;
 mod typeface;
 
 use super::{DocumentError, model::DocumentModel};
 
-pub(super) use typeface::{BOLD, REGULAR};
+pub(super) use typeface::VENDORED_TYPEFACES;
 
 /// Renders the invoice as a PDF.
 ///
 /// # Errors
 /// Defects of ours only: a typeface that cannot be read or subset, a file that cannot be assembled.
 pub(super) fn render(model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
-    let (pages, fonts) = layout::lay_out(model)?;
-    file::assemble(model, pages, &fonts)
+    file::assemble(model, layout::lay_out(model)?)
 }
 
 #[cfg(test)]
@@ -34,7 +38,10 @@ mod tests {
     use lopdf::{Document, Object};
 
     use super::*;
-    use crate::documents::samples::{credit_note, full_head, hostile, invoice, long_draft, model};
+    use crate::{
+        documents::samples::{credit_note, full_head, hostile, invoice, long_draft, model},
+        domain::branding::Paper,
+    };
 
     fn open(model: &DocumentModel) -> Document {
         Document::load_mem(&render(model).expect("a pdf")).expect("a readable pdf")
@@ -107,6 +114,36 @@ mod tests {
         let text = whole_text_of(&document);
         assert!(text.contains("<script>alert(1)</script>") && text.contains("(paren)"));
         assert!(text.contains("Characters that the typeface lacks are shown as �."));
+    }
+
+    #[test]
+    fn status_and_billing_period_stand_above_and_each_section_has_a_bookmark() {
+        let document = open(&model(&invoice(), "es"));
+        let text = text_of(&document, 1);
+        let place = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word} is not in {text}"));
+        assert!(place("ABIERTA") < place("agosto de 2026") && place("agosto de 2026") < place("Factura"));
+        let outline = document.get_toc().expect("an outline");
+        let titles: Vec<&str> = outline.toc.iter().map(|item| item.title.as_str()).collect();
+        assert_eq!(titles, ["012345678901", "Producción", "Correcciones de julio de 2026 · Producción"]);
+    }
+
+    #[test]
+    fn a_page_that_begins_inside_a_section_says_which() {
+        let document = open(&model(&long_draft(1, 60), "en"));
+        assert!(text_of(&document, 2).contains("000000000000 · Continued from the previous page"));
+    }
+
+    #[test]
+    fn paper_is_the_resellers() {
+        let height = |paper| {
+            let mut model = model(&invoice(), "en");
+            model.branding.paper = paper;
+            let document = open(&model);
+            let page = document.page_iter().next().expect("a page");
+            let sides = document.get_dictionary(page).and_then(|page| page.get(b"MediaBox")).and_then(Object::as_array);
+            sides.ok().and_then(|sides| sides[3].as_float().ok()).expect("a height").round()
+        };
+        assert!((height(Paper::A4) - 842.0).abs() < 0.5 && (height(Paper::Letter) - 792.0).abs() < 0.5);
     }
 
     #[test]

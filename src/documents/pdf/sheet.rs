@@ -1,7 +1,10 @@
 //! One page's drawing operators (ISO 32000-1, Annex A), written lean: state is only set when it changes, all text
 //! stands in one text object, and each text moves on from the last.
 
-use super::typeface::{Fonts, Length, Weight};
+use super::{
+    fonts::{Fonts, Length, Selected},
+    typeface::Weight,
+};
 
 /// Writes points as our hundredths.
 pub(super) const fn points(points: i32) -> Length {
@@ -31,52 +34,81 @@ impl Style {
 }
 
 /// A page, or the part of one that is drawn later than the rest.
+///
+/// A mirrored page reads from right to left: what is placed from the left stands as far from the right.
 #[derive(Default)]
 pub(super) struct Sheet {
     shapes: Vec<u8>,
     text: Vec<u8>,
-    style: Option<Style>,
+    selected: Selected,
+    colour: Option<Colour>,
     fill: Option<Colour>,
     /// Where the last text began.
     origin: (Length, Length),
+    /// The page's width, where it is mirrored.
+    mirrored: Option<Length>,
 }
 
 impl Sheet {
+    /// Starts a page; `mirrored` is its width where it reads from right to left.
+    pub(super) fn new(mirrored: Option<Length>) -> Self {
+        Self { mirrored, ..Self::default() }
+    }
+
     /// Fills a rectangle, over the mark and behind all text.
     pub(super) fn fill(&mut self, colour: Colour, [x, y, width, height]: [Length; 4]) {
         if self.fill != Some(colour) {
             push_colour(&mut self.shapes, colour);
             self.fill = Some(colour);
         }
+        let x = self.mirrored.map_or(x, |page| page - x - width);
         push_lengths(&mut self.shapes, &[x, y, width, height]);
         self.shapes.extend(b"re f\n");
     }
 
+    /// Draws the picture that the page's resources have under a name.
+    pub(super) fn picture(&mut self, name: &str, [x, y, width, height]: [Length; 4]) {
+        let x = self.mirrored.map_or(x, |page| page - x - width);
+        self.shapes.extend(b"q ");
+        push_lengths(&mut self.shapes, &[width, 0, 0, height, x, y]);
+        self.shapes.extend(format!("cm /{name} Do Q\n").bytes());
+    }
+
     /// Writes a text from `x` on.
     pub(super) fn write(&mut self, fonts: &mut Fonts, style: Style, (x, y): (Length, Length), text: &str) {
-        if text.is_empty() {
-            return;
+        match self.mirrored {
+            Some(page) => self.put(fonts, style, (page - x - fonts.width(style.weight, style.size, text), y), text),
+            None => self.put(fonts, style, (x, y), text),
         }
-        if self.style.map(Style::face) != Some(style.face()) {
-            self.text.extend(font_name(style.weight));
-            push_lengths(&mut self.text, &[style.size]);
-            self.text.extend(b"Tf ");
-        }
-        if self.style.map(|style| style.colour) != Some(style.colour) {
-            push_colour(&mut self.text, style.colour);
-        }
-        self.style = Some(style);
-        push_lengths(&mut self.text, &[x - self.origin.0, y - self.origin.1]);
-        self.text.extend(b"Td ");
-        self.origin = (x, y);
-        fonts.encode(style.weight, text, &mut self.text);
-        self.text.extend(b"Tj\n");
     }
 
     /// Writes a text that ends at `right`.
     pub(super) fn write_right(&mut self, fonts: &mut Fonts, style: Style, (right, y): (Length, Length), text: &str) {
-        let x = right - fonts.width(style.weight, style.size, text);
-        self.write(fonts, style, (x, y), text);
+        match self.mirrored {
+            Some(page) => self.put(fonts, style, (page - right, y), text),
+            None => self.put(fonts, style, (right - fonts.width(style.weight, style.size, text), y), text),
+        }
+    }
+
+    /// Writes a text around `centre`.
+    pub(super) fn write_centred(&mut self, fonts: &mut Fonts, style: Style, (centre, y): (Length, Length), text: &str) {
+        let centre = self.mirrored.map_or(centre, |page| page - centre);
+        let x = centre - fonts.width(style.weight, style.size, text) / 2;
+        self.put(fonts, style, (x, y), text);
+    }
+
+    fn put(&mut self, fonts: &mut Fonts, style: Style, (x, y): (Length, Length), text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if self.colour != Some(style.colour) {
+            push_colour(&mut self.text, style.colour);
+            self.colour = Some(style.colour);
+        }
+        push_lengths(&mut self.text, &[x - self.origin.0, y - self.origin.1]);
+        self.text.extend(b"Td ");
+        self.origin = (x, y);
+        fonts.show(style.face(), text, &mut self.selected, &mut self.text);
     }
 
     /// Returns the operators: the mark, then shapes, then text; light text on a dark shape stays readable so.
@@ -108,27 +140,13 @@ pub(super) fn diagonal_mark(fonts: &mut Fonts, colour: Colour, word: &str, centr
     let y = i64::from(centre.1) - (along * SINE + up * COSINE) / 1000;
 
     let mut content = b"q BT ".to_vec();
-    content.extend(font_name(Weight::Bold));
-    push_lengths(&mut content, &[size]);
-    content.extend(b"Tf ");
     push_colour(&mut content, colour);
     content.extend(b"0.616 0.788 -0.788 0.616 ");
     push_lengths(&mut content, &[Length::try_from(x).unwrap_or(0), Length::try_from(y).unwrap_or(0)]);
     content.extend(b"Tm ");
-    fonts.encode(Weight::Bold, word, &mut content);
-    content.extend(b"Tj ET Q\n");
+    fonts.show((Weight::Bold, size), word, &mut None, &mut content);
+    content.extend(b"ET Q\n");
     content
-}
-
-/// The names the page's resources give the typefaces.
-pub(super) const REGULAR_NAME: &str = "R";
-pub(super) const BOLD_NAME: &str = "B";
-
-fn font_name(weight: Weight) -> &'static [u8] {
-    match weight {
-        Weight::Regular => b"/R ",
-        Weight::Bold => b"/B ",
-    }
 }
 
 fn push_colour(content: &mut Vec<u8>, [red, green, blue]: Colour) {
@@ -145,14 +163,14 @@ fn push_lengths(content: &mut Vec<u8>, lengths: &[Length]) {
 }
 
 /// Writes `number / 10^decimals` and a blank, without needless zeros: a page has thousands of them.
-fn push_decimal(content: &mut Vec<u8>, number: i32, decimals: u32) {
+pub(super) fn push_decimal(content: &mut Vec<u8>, number: i32, decimals: u32) {
     let unit = 10_u32.pow(decimals);
     let (mut fraction, whole) = (number.unsigned_abs() % unit, number.unsigned_abs() / unit);
     if number < 0 {
         content.push(b'-');
     }
     content.extend(whole.to_string().bytes());
-    let mut place = unit / 10;
+    let mut place = (unit / 10).max(1);
     if fraction > 0 {
         content.push(b'.');
     }
@@ -184,5 +202,23 @@ mod tests {
         sheet.fill([0, 0, 0], [0, 0, 1000, 1000]);
         let content = sheet.into_content(b"the mark\n");
         assert!(content.starts_with(b"the mark\n") && content.ends_with(b"BT\nET\n"));
+    }
+
+    #[test]
+    fn a_mirrored_page_has_on_the_right_what_another_has_on_the_left() {
+        const STYLE: Style = Style::new(Weight::Regular, points(10), [0, 0, 0]);
+        let mut fonts = Fonts::new().expect("typefaces");
+        let mut content = |mirrored, is_right| {
+            let mut sheet = Sheet::new(mirrored);
+            sheet.fill([0, 0, 0], [if is_right { points(540) } else { points(50) }, 0, points(10), points(1)]);
+            if is_right {
+                sheet.write_right(&mut fonts, STYLE, (points(550), 0), "Total");
+            } else {
+                sheet.write(&mut fonts, STYLE, (points(50), 0), "Total");
+            }
+            sheet.into_content(&[])
+        };
+        assert_eq!(content(Some(points(600)), false), content(None, true));
+        assert_eq!(content(Some(points(600)), true), content(None, false));
     }
 }

@@ -2,21 +2,21 @@
 
 use super::{
     super::{DocumentError, model::TotalRow},
-    layout::{ACCENT, BOTTOM, HAIRLINE, INK, LEFT, MUTED, Pages, RIGHT, TOP, leading},
-    sheet::{Colour, Style, points},
-    typeface::{Length, Weight},
+    fonts::Length,
+    layout::{BOTTOM, LEFT, Pages, leading},
+    palette::{HAIRLINE, INK, MUTED},
+    sheet::{Style, points},
+    typeface::Weight,
 };
 
-const WHITE: Colour = [1000, 1000, 1000];
 const LABEL: Style = Style::new(Weight::Regular, points(9), MUTED);
 const AMOUNT: Style = Style::new(Weight::Regular, points(9), INK);
-const TOTAL: Style = Style::new(Weight::Bold, points(12), WHITE);
+const TOTAL: Style = Style::new(Weight::Bold, points(12), INK);
 const NOTE: Style = Style::new(Weight::Regular, 850, MUTED);
 const NOTES_TITLE: Style = Style::new(Weight::Bold, 850, INK);
 
 const BOX_WIDTH: Length = points(300);
-const BOX_LEFT: Length = RIGHT - BOX_WIDTH + points(10);
-const BOX_RIGHT: Length = RIGHT - points(10);
+const BOX_PADDING: Length = points(10);
 const ROW_PADDING: Length = points(6);
 const TOTAL_HEIGHT: Length = points(30);
 const MAX_NOTE_LINES: usize = 6;
@@ -31,7 +31,7 @@ fn draw_totals(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
     let model = pages.model;
     let rows: Vec<Row> = std::iter::once(&model.subtotal).chain(&model.taxes).map(|row| Row::new(pages, row)).collect();
     let height = rows.iter().map(Row::height).fold(TOTAL_HEIGHT + points(24), Length::saturating_add);
-    if !pages.fits(height.min(TOP - BOTTOM)) {
+    if !pages.fits(height.min(pages.top() - BOTTOM)) {
         pages.break_page()?;
     }
     pages.cursor -= points(18);
@@ -45,11 +45,13 @@ fn draw_totals(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
         pages.break_page()?;
     }
     let (bottom, height) = (pages.cursor - TOTAL_HEIGHT + points(4), TOTAL_HEIGHT - points(4));
-    pages.sheet.fill(ACCENT, [RIGHT - BOX_WIDTH, bottom, BOX_WIDTH, height]);
+    let (box_left, right) = (pages.right() - BOX_WIDTH, pages.right());
+    pages.sheet.fill(pages.palette.bar, [box_left, bottom, BOX_WIDTH, height]);
     let baseline = pages.cursor - points(17);
     let TotalRow { label, amount } = &model.total;
-    pages.paragraph(TOTAL, (BOX_LEFT, baseline), (BOX_WIDTH / 2, 1), label);
-    pages.sheet.write_right(&mut pages.fonts, TOTAL, (BOX_RIGHT, baseline), &amount.text);
+    let style = Style { colour: pages.palette.on_bar, ..TOTAL };
+    pages.paragraph(style, (box_left + BOX_PADDING, baseline), (BOX_WIDTH / 2, 1), label);
+    pages.sheet.write_right(&mut pages.fonts, style, (right - BOX_PADDING, baseline), &amount.text);
     pages.cursor -= TOTAL_HEIGHT;
     Ok(())
 }
@@ -63,7 +65,7 @@ struct Row<'m> {
 impl<'m> Row<'m> {
     fn new(pages: &Pages<'m>, row: &'m TotalRow) -> Self {
         let amount_width = pages.fonts.width(AMOUNT.weight, AMOUNT.size, &row.amount.text);
-        let room = BOX_RIGHT - amount_width - points(12) - BOX_LEFT;
+        let room = BOX_WIDTH - 2 * BOX_PADDING - amount_width - points(12);
         Self { label: pages.fonts.wrap(LABEL.face(), &row.label, room, 2), amount: &row.amount.text }
     }
 
@@ -72,15 +74,16 @@ impl<'m> Row<'m> {
     }
 
     fn draw(self, pages: &mut Pages<'_>) {
+        let (box_left, right) = (pages.right() - BOX_WIDTH, pages.right());
         let first = pages.cursor - points(12);
         let mut baseline = first;
         for line in &self.label {
-            pages.sheet.write(&mut pages.fonts, LABEL, (BOX_LEFT, baseline), line);
+            pages.sheet.write(&mut pages.fonts, LABEL, (box_left + BOX_PADDING, baseline), line);
             baseline -= leading(LABEL);
         }
-        pages.sheet.write_right(&mut pages.fonts, AMOUNT, (BOX_RIGHT, first), self.amount);
+        pages.sheet.write_right(&mut pages.fonts, AMOUNT, (right - BOX_PADDING, first), self.amount);
         pages.cursor -= self.height();
-        pages.sheet.fill(HAIRLINE, [RIGHT - BOX_WIDTH, pages.cursor, BOX_WIDTH, 40]);
+        pages.sheet.fill(HAIRLINE, [box_left, pages.cursor, BOX_WIDTH, 40]);
     }
 }
 
@@ -98,7 +101,7 @@ fn draw_notes(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
     pages.sheet.write(&mut pages.fonts, NOTES_TITLE, (LEFT, pages.cursor - points(9)), &model.labels.notes);
     pages.cursor -= points(14);
     for note in notes {
-        for line in pages.fonts.wrap(NOTE.face(), note, RIGHT - LEFT, MAX_NOTE_LINES) {
+        for line in pages.fonts.wrap(NOTE.face(), note, pages.right() - LEFT, MAX_NOTE_LINES) {
             if !pages.fits(leading(NOTE)) {
                 pages.break_page()?;
             }

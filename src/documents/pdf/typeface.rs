@@ -1,307 +1,171 @@
-//! The two vendored typefaces: which glyph draws a character, how wide it is, and the subset a document embeds.
+//! The typefaces, parsed once a process, and which of them has a glyph for a character.
 //!
-//! Glyphs are numbered anew in the order a document first draws them, so that pages can be written, deflated and
-//! forgotten before the subset is known. Characters the typefaces lack (Hebrew, Arabic, CJK, emoji) are drawn as U+FFFD
-//! and remembered, so that the document can say so; shaping and more scripts are for a later change.
+//! All are built in (`../fonts`), so that a document is the same on every machine: Noto Sans for Latin, Greek, Cyrillic,
+//! Arabic, Hebrew and symbols, Droid Sans Fallback for Chinese, Japanese and Korean: 3.4 MB where Noto Sans CJK has 19 MB
+//! a weight. It has one weight, and Chinese forms of the characters that Japanese writes differently.
 
 use std::sync::LazyLock;
 
-use subsetter::GlyphRemapper;
 use ttf_parser::{Face, FaceParsingError};
 
-use super::super::DocumentError;
+const REGULAR: &[u8] = include_bytes!("../fonts/NotoSans-Regular.ttf");
+const BOLD: &[u8] = include_bytes!("../fonts/NotoSans-Bold.ttf");
+const ARABIC_REGULAR: &[u8] = include_bytes!("../fonts/NotoSansArabic-Regular.ttf");
+const ARABIC_BOLD: &[u8] = include_bytes!("../fonts/NotoSansArabic-Bold.ttf");
+const HEBREW_REGULAR: &[u8] = include_bytes!("../fonts/NotoSansHebrew-Regular.ttf");
+const HEBREW_BOLD: &[u8] = include_bytes!("../fonts/NotoSansHebrew-Bold.ttf");
+const SYMBOLS: &[u8] = include_bytes!("../fonts/NotoSansSymbols2-Regular.ttf");
+const CJK: &[u8] = include_bytes!("../fonts/DroidSansFallback.ttf");
 
-pub(in super::super) const REGULAR: &[u8] = include_bytes!("../fonts/NotoSans-Regular.ttf");
-pub(in super::super) const BOLD: &[u8] = include_bytes!("../fonts/NotoSans-Bold.ttf");
+/// All that are built in.
+pub(in super::super) const VENDORED_TYPEFACES: [&[u8]; 8] =
+    [REGULAR, BOLD, ARABIC_REGULAR, ARABIC_BOLD, HEBREW_REGULAR, HEBREW_BOLD, SYMBOLS, CJK];
 
 /// Characters whose glyphs are looked up once per process: Latin, Greek and Cyrillic.
-const CACHED_CHARACTERS: u32 = 0x530;
+pub(super) const CACHED_CHARACTERS: usize = 0x530;
 /// Widths are counted in thousandths of the type size, as PDF does.
-const EM: i64 = 1000;
+pub(super) const EM: i64 = 1000;
 
-/// A length on the page, in hundredths of a point: exact, so that every run computes the same page.
-pub(super) type Length = i32;
-
-/// Which of the two typefaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How heavy the letters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
     Regular,
     Bold,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Glyph {
-    id: u16,
-    /// In thousandths of an em.
-    advance: i64,
+/// What a typeface is for, in the order in which they are asked for a glyph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Script {
+    Latin,
+    Arabic,
+    Hebrew,
+    Symbols,
+    Cjk,
 }
 
-/// What is drawn for one character.
-#[derive(Clone, Copy)]
-enum Drawn {
-    Glyph(Glyph, char),
-    /// The typeface lacks the character.
-    Replaced(Glyph),
-    /// Invisible by definition: joiners, direction marks, variation selectors.
-    Nothing,
+impl Script {
+    const ALL: [Self; 5] = [Self::Latin, Self::Arabic, Self::Hebrew, Self::Symbols, Self::Cjk];
+}
+
+/// Tells whether a character is Chinese, Japanese or Korean, or of a width that goes with them.
+pub(super) fn is_cjk(character: char) -> bool {
+    matches!(u32::from(character),
+        0x1100..=0x11ff | 0x2e80..=0x9fff | 0xac00..=0xd7af | 0xf900..=0xfaff | 0xff00..=0xffef | 0x20000..=0x3ffff)
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Glyph {
+    pub(super) id: u16,
+    /// In thousandths of an em.
+    pub(super) advance: i64,
 }
 
 /// One parsed typeface.
 pub(super) struct Typeface {
+    pub(super) name: &'static str,
     pub(super) bytes: &'static [u8],
-    pub(super) face: Face<'static>,
+    pub(super) face: rustybuzz::Face<'static>,
     cached: Vec<Option<Glyph>>,
-    replacement: Glyph,
 }
 
 impl Typeface {
-    fn parse(bytes: &'static [u8]) -> Result<Self, FaceParsingError> {
-        let face = Face::parse(bytes, 0)?;
-        let cached = (0..CACHED_CHARACTERS).map(|code| char::from_u32(code).and_then(|c| find_glyph(&face, c)));
-        let replacement = find_glyph(&face, char::REPLACEMENT_CHARACTER).or_else(|| find_glyph(&face, '?'));
-        Ok(Self {
-            bytes,
-            cached: cached.collect(),
-            replacement: replacement.unwrap_or(Glyph { id: 0, advance: EM / 2 }),
-            face,
+    fn parse(name: &'static str, bytes: &'static [u8]) -> Result<Self, FaceParsingError> {
+        let face = rustybuzz::Face::from_face(Face::parse(bytes, 0)?);
+        let mut this = Self { name, bytes, face, cached: Vec::new() };
+        this.cached = (0..).take(CACHED_CHARACTERS).map(|code| this.find(char::from_u32(code)?)).collect();
+        Ok(this)
+    }
+
+    /// Returns the typeface for a script.
+    pub(super) fn of(script: Script, weight: Weight) -> Result<&'static Self, FaceParsingError> {
+        let vendored = VENDORED.as_ref().map_err(|error| *error)?;
+        Ok(match script {
+            Script::Latin => vendored.latin.of(weight),
+            Script::Arabic => vendored.arabic.of(weight),
+            Script::Hebrew => vendored.hebrew.of(weight),
+            Script::Symbols => &vendored.symbols,
+            Script::Cjk => CJK_FACE.as_ref().map_err(|error| *error)?,
         })
     }
 
-    fn glyph(&self, character: char) -> Option<Glyph> {
+    /// Returns the first typeface that has a glyph for the character.
+    pub(super) fn drawing(character: char, weight: Weight) -> Option<(Script, Glyph)> {
+        let asked = |script: &Script| *script != Script::Cjk || is_cjk(character);
+        Script::ALL.into_iter().filter(asked).find_map(|script| {
+            let typeface = Self::of(script, weight).ok()?;
+            Some((script, typeface.glyph(character)?))
+        })
+    }
+
+    /// Returns the glyph of a character.
+    pub(super) fn glyph(&self, character: char) -> Option<Glyph> {
         match usize::try_from(u32::from(character)).ok().and_then(|index| self.cached.get(index)) {
             Some(cached) => *cached,
-            None => find_glyph(&self.face, character),
+            None => self.find(character),
         }
     }
 
-    fn drawn(&self, character: char) -> Drawn {
-        if is_invisible(character) {
-            return Drawn::Nothing;
-        }
-        match self.glyph(character) {
-            Some(glyph) if !character.is_control() && character != '\u{a0}' => Drawn::Glyph(glyph, character),
-            _ if character.is_whitespace() || character.is_control() => {
-                self.glyph(' ').map_or(Drawn::Nothing, |space| Drawn::Glyph(space, ' '))
-            }
-            _ => Drawn::Replaced(self.replacement),
-        }
+    fn find(&self, character: char) -> Option<Glyph> {
+        let id = self.face.glyph_index(character)?.0;
+        Some(Glyph { id, advance: self.advance(id) })
     }
 
-    fn advance(&self, character: char) -> i64 {
-        match self.drawn(character) {
-            Drawn::Glyph(glyph, _) | Drawn::Replaced(glyph) => glyph.advance,
-            Drawn::Nothing => 0,
-        }
+    /// Returns how far a glyph moves on by itself.
+    pub(super) fn advance(&self, glyph: u16) -> i64 {
+        self.to_ems(i32::from(self.face.glyph_hor_advance(ttf_parser::GlyphId(glyph)).unwrap_or(0)))
+    }
+
+    /// Turns font units into thousandths of an em.
+    pub(super) fn to_ems(&self, units: i32) -> i64 {
+        i64::from(units) * EM / i64::from(self.face.units_per_em().max(1))
+    }
+
+    /// Returns what is drawn for a character that no typeface has.
+    pub(super) fn replacement(&self) -> Glyph {
+        let found = self.glyph(char::REPLACEMENT_CHARACTER).or_else(|| self.glyph('?'));
+        found.unwrap_or(Glyph { id: 0, advance: EM / 2 })
     }
 }
 
-fn find_glyph(face: &Face<'_>, character: char) -> Option<Glyph> {
-    let id = face.glyph_index(character)?;
-    let advance = i64::from(face.glyph_hor_advance(id)?) * EM / i64::from(face.units_per_em());
-    Some(Glyph { id: id.0, advance })
-}
-
-/// Unicode's `Default_Ignorable_Code_Point`, as far as it turns up in names.
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-struct Faces {
+struct Pair {
     regular: Typeface,
     bold: Typeface,
 }
 
-static FACES: LazyLock<Result<Faces, FaceParsingError>> =
-    LazyLock::new(|| Ok(Faces { regular: Typeface::parse(REGULAR)?, bold: Typeface::parse(BOLD)? }));
-
-/// Glyphs of one typeface that a document draws, in their new order.
-pub(super) struct Subset {
-    pub(super) remapper: GlyphRemapper,
-    /// New glyph ids by old one; 0 where not drawn yet.
-    new_ids: Vec<u16>,
-    /// New glyph id, what it stands for, its width: in drawing order.
-    pub(super) glyphs: Vec<(u16, char, i64)>,
-}
-
-impl Subset {
-    fn new(face: &Typeface) -> Self {
-        Self {
-            remapper: GlyphRemapper::new(),
-            new_ids: vec![0; usize::from(face.face.number_of_glyphs())],
-            glyphs: Vec::new(),
-        }
-    }
-
-    fn new_id(&mut self, glyph: Glyph, character: char) -> u16 {
-        let Some(known) = self.new_ids.get_mut(usize::from(glyph.id)) else { return 0 };
-        if *known == 0 {
-            *known = self.remapper.remap(glyph.id);
-            self.glyphs.push((*known, character, glyph.advance));
-        }
-        *known
-    }
-}
-
-/// The typefaces of one document and what it draws of them.
-pub(super) struct Fonts {
-    faces: &'static Faces,
-    pub(super) regular: Subset,
-    pub(super) bold: Subset,
-    /// Whether a character had to be replaced.
-    pub(super) has_replaced: bool,
-}
-
-impl Fonts {
-    /// Starts a document.
-    pub(super) fn new() -> Result<Self, DocumentError> {
-        let faces = FACES.as_ref().map_err(|source| DocumentError::Typeface(*source))?;
-        let (regular, bold) = (Subset::new(&faces.regular), Subset::new(&faces.bold));
-        Ok(Self { faces, regular, bold, has_replaced: false })
-    }
-
-    pub(super) fn face(&self, weight: Weight) -> &'static Typeface {
+impl Pair {
+    fn of(&self, weight: Weight) -> &Typeface {
         match weight {
-            Weight::Regular => &self.faces.regular,
-            Weight::Bold => &self.faces.bold,
+            Weight::Regular => &self.regular,
+            Weight::Bold => &self.bold,
         }
-    }
-
-    /// Appends the text as a PDF literal string of two-byte glyph ids (ISO 32000-1, 7.3.4.2).
-    pub(super) fn encode(&mut self, weight: Weight, text: &str, content: &mut Vec<u8>) {
-        let face = self.face(weight);
-        content.push(b'(');
-        for character in text.chars() {
-            let (glyph, character) = match face.drawn(character) {
-                Drawn::Glyph(glyph, character) => (glyph, character),
-                Drawn::Replaced(glyph) => {
-                    self.has_replaced = true;
-                    (glyph, char::REPLACEMENT_CHARACTER)
-                }
-                Drawn::Nothing => continue,
-            };
-            let subset = match weight {
-                Weight::Regular => &mut self.regular,
-                Weight::Bold => &mut self.bold,
-            };
-            for byte in subset.new_id(glyph, character).to_be_bytes() {
-                match byte {
-                    b'(' | b')' | b'\\' => content.extend([b'\\', byte]),
-                    // A bare carriage return would be read back as a line feed.
-                    b'\r' => content.extend(b"\\r"),
-                    _ => content.push(byte),
-                }
-            }
-        }
-        content.push(b')');
-    }
-
-    /// Returns the width of a text.
-    pub(super) fn width(&self, weight: Weight, size: Length, text: &str) -> Length {
-        let face = self.face(weight);
-        to_length(text.chars().map(|character| face.advance(character)).sum(), size)
-    }
-
-    /// Breaks a text into at most `max_lines` lines no wider than `width`, the last one ending in `…` where text is
-    /// left over. Reads no further than it draws, however long the text is.
-    pub(super) fn wrap(&self, style: (Weight, Length), text: &str, width: Length, max_lines: usize) -> Vec<String> {
-        let limit = i64::from(width) * EM / i64::from(style.1.max(1));
-        let face = self.face(style.0);
-        let mut lines = Vec::new();
-        let mut rest = text.trim_start();
-        while !rest.is_empty() {
-            let end = line_end(face, rest, limit);
-            if end < rest.len() && lines.len() + 1 >= max_lines {
-                lines.push(with_ellipsis(face, rest, limit));
-                break;
-            }
-            let (line, after) = rest.split_at(end);
-            lines.push(line.trim_end().to_owned());
-            rest = after.trim_start();
-        }
-        lines
     }
 }
 
-fn to_length(thousandths: i64, size: Length) -> Length {
-    // Rounded up, so that a text fits into the width that was measured for it.
-    Length::try_from((thousandths * i64::from(size) + EM - 1) / EM).unwrap_or(Length::MAX)
+struct Vendored {
+    latin: Pair,
+    arabic: Pair,
+    hebrew: Pair,
+    symbols: Typeface,
 }
 
-/// Returns where the first line ends: after a blank or a separator if there is one, else in mid-word; never at 0.
-fn line_end(face: &Typeface, text: &str, limit: i64) -> usize {
-    let (mut width, mut break_at) = (0, 0);
-    for (index, character) in text.char_indices() {
-        width += face.advance(character);
-        if width > limit && index > 0 && !character.is_whitespace() {
-            return if break_at > 0 { break_at } else { index };
-        }
-        if character.is_whitespace() || "-/_.,:;|".contains(character) {
-            break_at = index + character.len_utf8();
-        }
-    }
-    text.len()
-}
+static VENDORED: LazyLock<Result<Vendored, FaceParsingError>> = LazyLock::new(|| {
+    Ok(Vendored {
+        latin: Pair {
+            regular: Typeface::parse("NotoSans-Regular", REGULAR)?,
+            bold: Typeface::parse("NotoSans-Bold", BOLD)?,
+        },
+        arabic: Pair {
+            regular: Typeface::parse("NotoSansArabic-Regular", ARABIC_REGULAR)?,
+            bold: Typeface::parse("NotoSansArabic-Bold", ARABIC_BOLD)?,
+        },
+        hebrew: Pair {
+            regular: Typeface::parse("NotoSansHebrew-Regular", HEBREW_REGULAR)?,
+            bold: Typeface::parse("NotoSansHebrew-Bold", HEBREW_BOLD)?,
+        },
+        symbols: Typeface::parse("NotoSansSymbols2-Regular", SYMBOLS)?,
+    })
+});
 
-fn with_ellipsis(face: &Typeface, text: &str, limit: i64) -> String {
-    let mut room = limit - face.advance('…');
-    let mut line: String = text
-        .chars()
-        .take_while(|character| {
-            room -= face.advance(*character);
-            room >= 0
-        })
-        .collect();
-    line.truncate(line.trim_end().len());
-    line.push('…');
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BODY: (Weight, Length) = (Weight::Regular, 900);
-
-    fn fonts() -> Fonts {
-        Fonts::new().expect("the vendored typefaces parse")
-    }
-
-    #[test]
-    fn lines_are_never_wider_than_asked() {
-        let fonts = fonts();
-        let text = "Amazon Elastic Compute Cloud, AWS/EC2-Instances_in_eu-west-1 ".repeat(4) + &"W".repeat(200);
-        for line in fonts.wrap(BODY, &text, 12_000, 50) {
-            assert!(fonts.width(BODY.0, BODY.1, &line) <= 12_000, "{line} is too wide");
-        }
-    }
-
-    #[test]
-    fn text_left_over_ends_in_an_ellipsis() {
-        let lines = fonts().wrap(BODY, &"long name ".repeat(20_000), 10_000, 2);
-        assert_eq!(lines.len(), 2);
-        assert!(lines.iter().all(|line| line.len() < 60));
-        assert!(lines.last().is_some_and(|line| line.ends_with('…')));
-    }
-
-    #[test]
-    fn invisible_characters_that_never_end_make_no_endless_line() {
-        let lines = fonts().wrap(BODY, &"\u{200b}".repeat(1000), 10_000, 3);
-        assert_eq!(lines.len(), 1);
-    }
-
-    #[test]
-    fn a_character_wider_than_the_column_still_gets_a_line() {
-        assert_eq!(fonts().wrap(BODY, "WW", 1, 5).len(), 2);
-    }
-
-    #[test]
-    fn characters_the_typeface_lacks_are_replaced_and_remembered() {
-        let mut fonts = fonts();
-        fonts.encode(Weight::Regular, "Ünïcödé Ελληνικά Русский 100 €", &mut Vec::new());
-        assert!(!fonts.has_replaced);
-        fonts.encode(Weight::Regular, "中文 שלום 🧾", &mut Vec::new());
-        assert!(fonts.has_replaced);
-    }
-}
+/// Parsed when a document first asks for it.
+static CJK_FACE: LazyLock<Result<Typeface, FaceParsingError>> =
+    LazyLock::new(|| Typeface::parse("DroidSansFallback", CJK));
