@@ -51,7 +51,7 @@ fn each_kind_of_document_renders_in_each_language() {
             for kind in DocumentKind::ALL {
                 let bytes = match kind {
                     DocumentKind::DetailedCsv => detailed(&model),
-                    DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => {
+                    DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
                         render(kind, &model).expect("a document")
                     }
                 };

@@ -6,6 +6,7 @@
 
 use std::{fmt::Write, sync::LazyLock};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
@@ -19,9 +20,8 @@ const MAX_TITLE_CHARS: usize = 60;
 const PAGE: char = '\u{e000}';
 /// Stands in a text where the count of printed pages goes.
 const PAGES: char = '\u{e001}';
-/// Languages that are written from right to left.
 
-static STYLE_HASH: LazyLock<String> = LazyLock::new(|| base64(&Sha256::digest(STYLE)));
+static STYLE_HASH: LazyLock<String> = LazyLock::new(|| BASE64_STANDARD.encode(Sha256::digest(STYLE)));
 
 /// Renders the page.
 pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
@@ -29,7 +29,7 @@ pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; base-uri 'none'; form-action 'none'",
         *STYLE_HASH,
-        base64(&Sha256::digest(&margins))
+        BASE64_STANDARD.encode(Sha256::digest(&margins))
     );
     let page = html! {
         (DOCTYPE)
@@ -194,21 +194,6 @@ fn notes(model: &DocumentModel) -> Markup {
     }
 }
 
-/// Encodes as RFC 4648 says, with padding; the policy wants its hash so.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, index| bits << 8 | u32::from(group.get(index).copied().unwrap_or(0)));
-        for place in 0..4_usize {
-            let digit = usize::try_from(bits >> (18 - 6 * place) & 0x3f).ok().and_then(|index| ALPHABET.get(index));
-            let is_padding = place > group.len();
-            text.push(digit.filter(|_| !is_padding).map_or('=', |digit| char::from(*digit)));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,8 +250,10 @@ mod tests {
         for invoice in [invoice(), hostile()] {
             let page = page(&model(&invoice, "es"));
             let sheets = style_sheets(&page);
-            let hashes: Vec<String> =
-                sheets.iter().map(|sheet| format!("'sha256-{}'", base64(&Sha256::digest(sheet)))).collect();
+            let hashes: Vec<String> = sheets
+                .iter()
+                .map(|sheet| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(sheet))))
+                .collect();
             let policy = format!("default-src 'none'; style-src {};", hashes.join(" "));
             assert_eq!(sheets.len(), 2);
             assert!(page.contains(&policy), "{policy}");
@@ -296,16 +283,17 @@ mod tests {
 
     #[test]
     fn arabic_is_written_from_right_to_left() {
-        assert_eq!(["ar", "ar-EG", "he", "es", "arn"].map(direction), ["rtl", "rtl", "rtl", "ltr", "ltr"]);
+        for (language, direction) in [("ar", "rtl"), ("es", "ltr")] {
+            let html = page(&model(&invoice(), language));
+            assert!(html.contains(&format!("<html lang=\"{language}\" dir=\"{direction}\">")), "{language}");
+        }
     }
 
     #[test]
     fn the_policy_allows_the_style_sheet_by_its_hash() {
-        assert_eq!(base64(b""), "");
-        assert_eq!(base64(b"f"), "Zg==");
-        assert_eq!(base64(b"foobar"), "Zm9vYmFy");
         assert!(
-            page(&model(&invoice(), "en")).contains(&format!("style-src 'sha256-{}'", base64(&Sha256::digest(STYLE))))
+            page(&model(&invoice(), "en"))
+                .contains(&format!("style-src 'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(STYLE))))
         );
     }
 }

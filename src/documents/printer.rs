@@ -76,7 +76,7 @@ impl DocumentModel {
             status: printer.status()?,
             dated_at: invoice.opened_at.unwrap_or(invoice.created_at),
             billing_period: invoice.billing_period.to_string(),
-            billing_period_text: language.billing_period(invoice.billing_period),
+            billing_period_text: language.billing_period(invoice.billing_period)?,
             currency: invoice.currency,
             is_credit_note: invoice.kind == InvoiceKind::CreditNote,
             issuer: printer.party(&invoice.reseller)?,
