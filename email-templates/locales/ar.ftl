@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } على { $base }
 document-total = الإجمالي
 document-correction-of = تصحيحات { $month }
 document-page = صفحة { $page } من { $pages }
+document-continued = تابع من الصفحة السابقة
 document-zero-lines = { $count ->
     [zero] لم يستبعد أي بند.
     [one] استبعد بند واحد بلا تكلفة.

@@ -29,6 +29,7 @@ document-tax = { $name } { $rate } auf { $base }
 document-total = Gesamtbetrag
 document-correction-of = Korrekturen für { $month }
 document-page = Seite { $page } von { $pages }
+document-continued = Fortsetzung von der vorherigen Seite
 document-zero-lines = { $count ->
     [one] { $count_formatted } Zeile ohne Kosten ist nicht aufgeführt.
    *[other] { $count_formatted } Zeilen ohne Kosten sind nicht aufgeführt.

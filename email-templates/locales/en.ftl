@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } on { $base }
 document-total = Total
 document-correction-of = Corrections for { $month }
 document-page = Page { $page } of { $pages }
+document-continued = Continued from the previous page
 document-zero-lines = { $count ->
     [one] { $count_formatted } line without cost is left out.
    *[other] { $count_formatted } lines without cost are left out.

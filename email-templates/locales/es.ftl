@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } sobre { $base }
 document-total = Total
 document-correction-of = Correcciones de { $month }
 document-page = Página { $page } de { $pages }
+document-continued = Continúa de la página anterior
 document-zero-lines = { $count ->
     [one] Se omite { $count_formatted } línea sin coste.
    *[other] Se omiten { $count_formatted } líneas sin coste.

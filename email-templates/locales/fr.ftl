@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } sur { $base }
 document-total = Total
 document-correction-of = Corrections, { $month }
 document-page = Page { $page } sur { $pages }
+document-continued = Suite de la page précédente
 document-zero-lines = { $count ->
     [one] { $count_formatted } ligne sans coût n’est pas affichée.
    *[other] { $count_formatted } lignes sans coût ne sont pas affichées.

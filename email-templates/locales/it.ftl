@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } su { $base }
 document-total = Totale
 document-correction-of = Rettifiche di { $month }
 document-page = Pagina { $page } di { $pages }
+document-continued = Continua dalla pagina precedente
 document-zero-lines = { $count ->
     [one] { $count_formatted } riga senza costi non è riportata.
    *[other] { $count_formatted } righe senza costi non sono riportate.

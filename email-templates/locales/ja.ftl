@@ -28,6 +28,7 @@ document-tax = { $name } { $rate }（対象額 { $base }）
 document-total = 合計
 document-correction-of = { $month }分の訂正
 document-page = { $page } / { $pages } ページ
+document-continued = 前ページからの続き
 document-zero-lines = { $count ->
    *[other] 金額のない { $count_formatted } 行は省略しています。
 }

@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } over { $base }
 document-total = Totaal
 document-correction-of = Correcties voor { $month }
 document-page = Pagina { $page } van { $pages }
+document-continued = Vervolg van de vorige pagina
 document-zero-lines = { $count ->
     [one] { $count_formatted } regel zonder kosten is weggelaten.
    *[other] { $count_formatted } regels zonder kosten zijn weggelaten.

@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } od { $base }
 document-total = Razem
 document-correction-of = Korekty za { $month }
 document-page = Strona { $page } z { $pages }
+document-continued = Ciąg dalszy z poprzedniej strony
 document-zero-lines = { $count ->
     [one] Pominięto { $count_formatted } pozycję bez kosztów.
     [few] Pominięto { $count_formatted } pozycje bez kosztów.

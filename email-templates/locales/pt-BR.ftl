@@ -28,6 +28,7 @@ document-tax = { $name } { $rate } sobre { $base }
 document-total = Total
 document-correction-of = Correções de { $month }
 document-page = Página { $page } de { $pages }
+document-continued = Continuação da página anterior
 document-zero-lines = { $count ->
     [one] { $count_formatted } linha sem custo foi omitida.
    *[other] { $count_formatted } linhas sem custo foram omitidas.
