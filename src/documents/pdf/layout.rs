@@ -25,7 +25,7 @@ use super::{
     table, totals,
     typeface::Weight,
 };
-use crate::domain::branding::Paper;
+use crate::{domain::branding::Paper, language::Direction};
 
 pub(super) const LEFT: Length = points(50);
 /// No content below; the footer stands under it.
@@ -35,8 +35,6 @@ const FOOTER_BASELINE: Length = points(38);
 const RUNNING: Style = Style::new(Weight::Regular, points(8), MUTED);
 /// Level 6 is a quarter larger than level 9 and takes a third of the time.
 const DEFLATE: Compression = Compression::new(6);
-/// Languages that read from right to left and that there may be texts in.
-const RIGHT_TO_LEFT: [&str; 4] = ["ar", "fa", "he", "ur"];
 
 /// A finished page: deflated content, and the footer's plain operators.
 pub(super) struct Page {
@@ -82,7 +80,7 @@ pub(super) fn lay_out(model: &DocumentModel) -> Result<Laid, DocumentError> {
         };
         diagonal_mark(&mut fonts, colour, &mark.text, (size.0 / 2, size.1 / 2))
     });
-    let is_mirrored = model.language.split('-').next().is_some_and(|language| RIGHT_TO_LEFT.contains(&language));
+    let is_mirrored = model.direction == Direction::RightToLeft;
     let mut pages = Pages {
         model,
         fonts,

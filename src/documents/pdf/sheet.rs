@@ -90,6 +90,13 @@ impl Sheet {
         }
     }
 
+    /// Writes a figure into a column that ends at `right`: figures stand below each other by their last digit, whichever
+    /// way the page reads.
+    pub(super) fn write_figure(&mut self, fonts: &mut Fonts, style: Style, [right, width, y]: [Length; 3], text: &str) {
+        let end = self.mirrored.map_or(right, |page| page - right + width);
+        self.put(fonts, style, (end - fonts.width(style.weight, style.size, text), y), text);
+    }
+
     /// Writes a text around `centre`.
     pub(super) fn write_centred(&mut self, fonts: &mut Fonts, style: Style, (centre, y): (Length, Length), text: &str) {
         let centre = self.mirrored.map_or(centre, |page| page - centre);
@@ -220,5 +227,19 @@ mod tests {
         };
         assert_eq!(content(Some(points(600)), false), content(None, true));
         assert_eq!(content(Some(points(600)), true), content(None, false));
+    }
+
+    #[test]
+    fn figures_end_below_each_other_whichever_way_the_page_reads() {
+        const STYLE: Style = Style::new(Weight::Regular, points(10), [0, 0, 0]);
+        let mut fonts = Fonts::new().expect("typefaces");
+        for (mirrored, end) in [(None, points(550)), (Some(points(600)), points(50 + 80))] {
+            for text in ["1.00", "12,345.60"] {
+                let mut sheet = Sheet::new(mirrored);
+                sheet.write_figure(&mut fonts, STYLE, [points(550), points(80), 0], text);
+                let origin = sheet.origin.0;
+                assert_eq!(origin + fonts.width(STYLE.weight, STYLE.size, text), end, "{text}");
+            }
+        }
     }
 }

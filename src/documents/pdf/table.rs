@@ -39,6 +39,8 @@ struct Columns {
     category_left: Length,
     category_width: Length,
     charges_right: Length,
+    charges_width: Length,
+    net_width: Length,
 }
 
 /// Draws every section, breaking pages as needed.
@@ -77,10 +79,12 @@ impl Columns {
             0
         };
 
+        let charges_width = charges_width.min(points(90));
         let charges_right = right - net_width - GAP;
-        let category_left = charges_right - charges_width.min(points(90)) - GAP - category_width;
+        let category_left = charges_right - charges_width - GAP - category_width;
         let description_right = if category_width > 0 { category_left - GAP } else { category_left };
-        Self { description_width: description_right - LEFT, category_left, category_width, charges_right }
+        let description_width = description_right - LEFT;
+        Self { description_width, category_left, category_width, charges_right, charges_width, net_width }
     }
 
     fn draw_titles(&self, pages: &mut Pages<'_>) {
@@ -156,7 +160,7 @@ fn draw_bar(pages: &mut Pages<'_>, columns: &Columns, section: &Section) -> Resu
         end_of_name = LEFT + pages.fonts.width(SECTION.weight, SECTION.size, line) + points(8);
     }
     pages.sheet.write(&mut pages.fonts, id_style, (end_of_name, baseline), &id);
-    pages.sheet.write_right(&mut pages.fonts, name_style, (right, first), subtotal);
+    pages.sheet.write_figure(&mut pages.fonts, name_style, [right, columns.net_width, first], subtotal);
     pages.cursor = bottom;
     Ok(())
 }
@@ -182,8 +186,9 @@ fn draw_line(
     if let (Some(category), true) = (&line.category, columns.category_width > 0) {
         pages.paragraph(QUIET, (columns.category_left, first), (columns.category_width, 1), category);
     }
-    pages.sheet.write_right(&mut pages.fonts, QUIET, (columns.charges_right, first), &line.charges);
-    pages.sheet.write_right(&mut pages.fonts, CELL, (right, first), &line.net.text);
+    let charges = [columns.charges_right, columns.charges_width, first];
+    pages.sheet.write_figure(&mut pages.fonts, QUIET, charges, &line.charges);
+    pages.sheet.write_figure(&mut pages.fonts, CELL, [right, columns.net_width, first], &line.net.text);
     pages.cursor -= height;
     pages.rule(HAIRLINE, pages.cursor, 40);
     Ok(())

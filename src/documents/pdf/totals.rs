@@ -15,7 +15,7 @@ const TOTAL: Style = Style::new(Weight::Bold, points(12), INK);
 const NOTE: Style = Style::new(Weight::Regular, 850, MUTED);
 const NOTES_TITLE: Style = Style::new(Weight::Bold, 850, INK);
 
-const BOX_WIDTH: Length = points(300);
+const BOX_WIDTH: Length = points(340);
 const BOX_PADDING: Length = points(10);
 const ROW_PADDING: Length = points(6);
 const TOTAL_HEIGHT: Length = points(30);
@@ -29,7 +29,10 @@ pub(super) fn draw(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
 
 fn draw_totals(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
     let model = pages.model;
-    let rows: Vec<Row> = std::iter::once(&model.subtotal).chain(&model.taxes).map(|row| Row::new(pages, row)).collect();
+    let width_of = |row: &TotalRow, style: Style| pages.fonts.width(style.weight, style.size, &row.amount.text);
+    let upper = || std::iter::once(&model.subtotal).chain(&model.taxes);
+    let widest = upper().map(|row| width_of(row, AMOUNT)).fold(width_of(&model.total, TOTAL), Length::max);
+    let rows: Vec<Row> = upper().map(|row| Row::new(pages, row, widest)).collect();
     let height = rows.iter().map(Row::height).fold(TOTAL_HEIGHT + points(24), Length::saturating_add);
     if !pages.fits(height.min(pages.top() - BOTTOM)) {
         pages.break_page()?;
@@ -39,7 +42,7 @@ fn draw_totals(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
         if !pages.fits(row.height()) {
             pages.break_page()?;
         }
-        row.draw(pages);
+        row.draw(pages, widest);
     }
     if !pages.fits(TOTAL_HEIGHT) {
         pages.break_page()?;
@@ -51,7 +54,7 @@ fn draw_totals(pages: &mut Pages<'_>) -> Result<(), DocumentError> {
     let TotalRow { label, amount } = &model.total;
     let style = Style { colour: pages.palette.on_bar, ..TOTAL };
     pages.paragraph(style, (box_left + BOX_PADDING, baseline), (BOX_WIDTH / 2, 1), label);
-    pages.sheet.write_right(&mut pages.fonts, style, (right - BOX_PADDING, baseline), &amount.text);
+    pages.sheet.write_figure(&mut pages.fonts, style, [right - BOX_PADDING, widest, baseline], &amount.text);
     pages.cursor -= TOTAL_HEIGHT;
     Ok(())
 }
@@ -63,9 +66,9 @@ struct Row<'m> {
 }
 
 impl<'m> Row<'m> {
-    fn new(pages: &Pages<'m>, row: &'m TotalRow) -> Self {
-        let amount_width = pages.fonts.width(AMOUNT.weight, AMOUNT.size, &row.amount.text);
-        let room = BOX_WIDTH - 2 * BOX_PADDING - amount_width - points(12);
+    /// `widest` is the width of the widest amount of the box.
+    fn new(pages: &Pages<'m>, row: &'m TotalRow, widest: Length) -> Self {
+        let room = BOX_WIDTH - 2 * BOX_PADDING - widest - points(12);
         Self { label: pages.fonts.wrap(LABEL.face(), &row.label, room, 2), amount: &row.amount.text }
     }
 
@@ -73,7 +76,7 @@ impl<'m> Row<'m> {
         ROW_PADDING + leading(LABEL) * Length::try_from(self.label.len().max(1)).unwrap_or(1)
     }
 
-    fn draw(self, pages: &mut Pages<'_>) {
+    fn draw(self, pages: &mut Pages<'_>, widest: Length) {
         let (box_left, right) = (pages.right() - BOX_WIDTH, pages.right());
         let first = pages.cursor - points(12);
         let mut baseline = first;
@@ -81,7 +84,7 @@ impl<'m> Row<'m> {
             pages.sheet.write(&mut pages.fonts, LABEL, (box_left + BOX_PADDING, baseline), line);
             baseline -= leading(LABEL);
         }
-        pages.sheet.write_right(&mut pages.fonts, AMOUNT, (right - BOX_PADDING, first), self.amount);
+        pages.sheet.write_figure(&mut pages.fonts, AMOUNT, [right - BOX_PADDING, widest, first], self.amount);
         pages.cursor -= self.height();
         pages.sheet.fill(HAIRLINE, [box_left, pages.cursor, BOX_WIDTH, 40]);
     }
