@@ -14,6 +14,7 @@ mod languages_tests;
 mod layout;
 mod manifest;
 mod model;
+mod palette;
 mod pdf;
 mod print;
 mod printer;

@@ -1,8 +1,9 @@
 //! The invoice as one page of HTML, to read and print: no script, no external resource, sections that fold.
 //!
 //! Everything from outside is escaped by the template language and set apart in direction (`bdi`). The content security
-//! policy allows nothing but the page's two style sheets, by their hashes: the one that all pages share, and what its
-//! printed pages say above and below. On paper every section is open, whatever its reader folded.
+//! policy allows nothing but the page's two style sheets, by their hashes, and the logo that stands in it: the sheet that
+//! all pages share, and one with the reseller's colour and what printed pages say above and below. On paper every section
+//! is open, whatever its reader folded.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -10,7 +11,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::model::{DocumentModel, MarkKind, Party, Section, cut_after, shortened};
+use super::{
+    model::{DocumentModel, MarkKind, Party, Section, cut_after, shortened},
+    palette::Palette,
+};
+use crate::domain::branding::Paper;
 
 const STYLE: &str = include_str!("print.css");
 
@@ -25,11 +30,12 @@ static STYLE_HASH: LazyLock<String> = LazyLock::new(|| BASE64_STANDARD.encode(Sh
 
 /// Renders the page.
 pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
-    let margins = page_margins(model);
+    let own = own_style(model);
+    let pictures = if model.branding.logo.is_some() { "img-src data:; " } else { "" };
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; {pictures}style-src 'sha256-{}' 'sha256-{}'; base-uri 'none'; form-action 'none'",
         *STYLE_HASH,
-        BASE64_STANDARD.encode(Sha256::digest(&margins))
+        BASE64_STANDARD.encode(Sha256::digest(&own))
     );
     let page = html! {
         (DOCTYPE)
@@ -42,7 +48,7 @@ pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
                 meta name="robots" content="noindex";
                 title { (shortened(&model.title)) }
                 style { (PreEscaped(STYLE)) }
-                style { (PreEscaped(margins)) }
+                style { (PreEscaped(own)) }
             }
             body {
                 main {
@@ -55,6 +61,26 @@ pub(super) fn render(model: &DocumentModel) -> Vec<u8> {
         }
     };
     page.into_string().into_bytes()
+}
+
+/// Writes the style that is this document's own: the reseller's colour and paper, and what stands around printed pages.
+fn own_style(model: &DocumentModel) -> String {
+    let paper = match model.branding.paper {
+        Paper::A4 => "A4",
+        Paper::Letter => "letter",
+    };
+    let mut style = format!("{} @page {{ size: {paper}; }}", page_margins(model));
+    if let Some(colour) = model.branding.colour {
+        let Palette { bar, on_bar, heading } = Palette::new(Some(colour));
+        let [bar, on_bar, heading] = [bar, on_bar, heading].map(String::from);
+        // On dark paper a heading in the reseller's colour may not be readable.
+        let _ = write!(
+            style,
+            " :root {{ --bar: {bar}; --bar-ink: {on_bar}; --accent: {heading}; }} \
+             @media screen and (prefers-color-scheme: dark) {{ :root {{ --accent: var(--ink); }} }}"
+        );
+    }
+    style
 }
 
 /// Writes what stands above and below each printed page: the title, but not above itself, and which page it is.
@@ -98,11 +124,19 @@ fn mark_class(kind: MarkKind) -> &'static str {
 fn opening(model: &DocumentModel) -> Markup {
     html! {
         header {
-            (party(None, &model.issuer))
+            div.issuer {
+                @if let Some(logo) = &model.branding.logo {
+                    img.logo src=(format!("data:image/png;base64,{}", String::from(logo.clone()))) alt="";
+                }
+                (party(None, &model.issuer))
+            }
             div.heading {
                 h1 { (model.heading) }
                 p.number { bdi { (shortened(model.printed_number())) } }
-                @if let Some(mark) = &model.mark { p.badge { (mark.text) } }
+                @match &model.mark {
+                    Some(mark) => p.badge { (mark.text) },
+                    None => p.status { (model.status) },
+                }
             }
         }
         div.about {
@@ -295,5 +329,23 @@ mod tests {
             page(&model(&invoice(), "en"))
                 .contains(&format!("style-src 'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(STYLE))))
         );
+    }
+
+    #[test]
+    fn it_has_the_resellers_logo_colour_and_paper() {
+        let mut model = model(&invoice(), "en");
+        assert!(!page(&model).contains("<img") && !page(&model).contains("img-src"));
+        model.branding.paper = Paper::Letter;
+        model.branding.colour = Some("#f5c400".parse().expect("a colour"));
+        model.branding.logo = Some("AAAA".to_owned().try_into().expect("base64"));
+        let page = page(&model);
+        for expected in [
+            "size: letter",
+            "--bar: #f5c400; --bar-ink: #000000;",
+            "img-src data:;",
+            "<img class=\"logo\" src=\"data:image/png;base64,AAAA\" alt=\"\">",
+        ] {
+            assert!(page.contains(expected), "{expected} is not in the page");
+        }
     }
 }

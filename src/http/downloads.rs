@@ -32,8 +32,8 @@ use crate::{
 };
 
 /// A page is shown apart from all that the address's site has; its style sheets stand in it.
-const POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; \
-                      form-action 'none'";
+const POLICY: &str = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'; \
+                      base-uri 'none'; form-action 'none'";
 /// What RFC 8187 lets stand unescaped, and that is fewer than it does.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
