@@ -1,9 +1,10 @@
 //! Measures the rendering of a small, a large and a huge invoice in processor time: `cargo bench --bench documents`.
-//! What is measured and how to read it: README.md beside this file.
+//! `-- --write FOLDER` writes small invoices as JSON and HTML instead, for others to render, and `-- --small RUNS` measures
+//! the PDF of the small one alone: both are for compare.py. What is measured and how to read it: README.md beside this file.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measures")]
 
-use std::{collections::BTreeMap, error::Error, fs, hint::black_box, time::Duration};
+use std::{collections::BTreeMap, error::Error, fs, hint::black_box, path::Path, time::Duration};
 
 use bigdecimal::BigDecimal;
 use billrunner::{
@@ -22,12 +23,54 @@ use chrono::DateTime;
 
 const LINES_A_SECTION: i64 = 100;
 
+const SMALL: i64 = 20;
+/// Invoices that are written for others: each another one, as what was laid out before is remembered by some.
+const WRITTEN: i64 = 200;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let language = Language::for_tag(&"es".parse()?)?;
-    for (lines, runs) in [(20, 500_u32), (2_000, 20), (50_000, 2)] {
-        let invoice = invoice(lines)?;
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => measure_all(&language),
+        ["--write", folder] => write(Path::new(folder), &language),
+        ["--small", runs] => measure_small(runs.parse()?, &language),
+        _ => Err("either nothing, or --write FOLDER, or --small RUNS".into()),
+    }
+}
+
+/// Prints the processor time of one PDF, model and all, in nanoseconds.
+fn measure_small(runs: u32, language: &Language) -> Result<(), Box<dyn Error>> {
+    let invoices: Vec<Invoice> = (0..WRITTEN).map(|first| invoice(first, SMALL)).collect::<Result<_, _>>()?;
+    let mut next = invoices.iter().cycle();
+    let mut render = || -> Result<Vec<u8>, Box<dyn Error>> {
+        let model = DocumentModel::new(next.next().ok_or("an invoice")?, language)?;
+        Ok(documents::render(DocumentKind::Pdf, &model)?)
+    };
+    render()?;
+    let start = processor_time();
+    for _ in 0..runs {
+        black_box(render()?);
+    }
+    println!("{}", processor_time().saturating_sub(start).as_nanos() / u128::from(runs));
+    Ok(())
+}
+
+fn write(folder: &Path, language: &Language) -> Result<(), Box<dyn Error>> {
+    for first in 0..WRITTEN {
+        let model = DocumentModel::new(&invoice(first, SMALL)?, language)?;
+        for kind in [DocumentKind::Json, DocumentKind::Print, DocumentKind::Pdf] {
+            let name = format!("{first}.{}", kind.extension());
+            fs::write(folder.join(name), documents::render(kind, &model)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn measure_all(language: &Language) -> Result<(), Box<dyn Error>> {
+    for (lines, runs) in [(SMALL, 500_u32), (2_000, 20), (50_000, 2)] {
+        let invoice = invoice(0, lines)?;
         println!("{lines} lines");
-        let model = timed("model", runs, || DocumentModel::new(&invoice, &language))?.0;
+        let model = timed("model", runs, || DocumentModel::new(&invoice, language))?.0;
         for kind in [DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print, DocumentKind::Json] {
             let before = peak_memory_kilobytes()?;
             let (bytes, each) = timed(kind.as_str(), runs, || documents::render(kind, &model))?;
@@ -75,14 +118,15 @@ fn peak_memory_kilobytes() -> Result<u64, Box<dyn Error>> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-fn invoice(lines: i64) -> Result<Invoice, Box<dyn Error>> {
+/// Makes an invoice whose lines begin at a place, so that each place gives another one.
+fn invoice(first: i64, lines: i64) -> Result<Invoice, Box<dyn Error>> {
     let party = |name: &str| PartyDetails {
         name: name.to_owned(),
         tax_id: Some("ESB12345678".to_owned()),
         address: "Calle Mayor 1\n41004 Sevilla\nEspaña".to_owned(),
         ..PartyDetails::default()
     };
-    let lines: Vec<Line> = (0..lines).map(line).collect::<Result<_, _>>()?;
+    let lines: Vec<Line> = (first..first + lines).map(line).collect::<Result<_, _>>()?;
     let subtotal: BigDecimal = lines.iter().map(|line| &line.net).sum();
     Ok(Invoice {
         reseller_id: ResellerId::default(),
@@ -94,8 +138,8 @@ fn invoice(lines: i64) -> Result<Invoice, Box<dyn Error>> {
         kind: InvoiceKind::Invoice,
         status: InvoiceStatus::Open,
         version: 1,
-        document_id: "DOC-000001".to_owned(),
-        number: Some("2026-00001".to_owned()),
+        document_id: format!("DOC-{first:06}"),
+        number: Some(format!("2026-{first:05}")),
         issued_on: None,
         language: "es".parse()?,
         reseller: party("Nubes del Sur, S.L."),
