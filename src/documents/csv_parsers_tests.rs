@@ -1,4 +1,4 @@
-//! What two parsers of other people, Python's csv module and DuckDB, read in our CSV files: every cell, and the invoice's
+//! What two parsers of other people, Python's csv module and `DuckDB`, read in our CSV files: every cell, and the invoice's
 //! sums.
 
 use std::io::Write;
@@ -60,7 +60,8 @@ fn charges() -> Vec<DetailedCharge> {
 }
 
 fn detailed(model: &DocumentModel, charges: &[DetailedCharge]) -> Vec<u8> {
-    let mut file = DetailedCsv::new(Vec::new(), model, &["x_team".to_owned(), "x_UnitCost".to_owned()]).expect("a file");
+    let mut file =
+        DetailedCsv::new(Vec::new(), model, &["x_team".to_owned(), "x_UnitCost".to_owned()]).expect("a file");
     for charge in charges {
         file.write(charge).expect("a row");
     }
@@ -95,7 +96,7 @@ fn both_files(files: &Files, name: &str, model: &DocumentModel, is_compressed: b
 }
 
 fn told(files: &Files, orders: &[&Value]) -> Vec<Value> {
-    let orders: Vec<String> = orders.iter().map(|order| order.to_string()).collect();
+    let orders: Vec<String> = orders.iter().map(ToString::to_string).collect();
     let told = Files::tell("csv_sums.py", &[files.write("orders", orders.join("\n").as_bytes())]);
     told.lines().map(|line| serde_json::from_str(line).expect("json")).collect()
 }
@@ -127,7 +128,8 @@ fn the_two_parsers_notice_a_broken_file() {
     let files = Files::new();
     let model = model(&invoice(), "en");
     let right = String::from_utf8(render(DocumentKind::Csv, &model).expect("a file")).expect("utf-8");
-    let order = written(&files, "less.csv", right.replace("1234.50", "1234.49").as_bytes(), model.number_style, NET_COLUMN);
+    let order =
+        written(&files, "less.csv", right.replace("1234.50", "1234.49").as_bytes(), model.number_style, NET_COLUMN);
     let sum = decimal(told(&files, &[&order])[0]["sum"].as_str().expect("a sum"));
     assert_eq!(sum, &model.subtotal.amount.value - decimal("0.01"), "a wrong cell changes the sum");
     let open = right.replacen("Amazon Simple", "\"Amazon Simple", 1);

@@ -91,11 +91,7 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
 pub fn file_name(kind: DocumentKind, model: &DocumentModel) -> String {
     let (stem, extension) = (&model.file_stem, kind.extension());
     match kind {
-        DocumentKind::Pdf
-        | DocumentKind::Csv
-        | DocumentKind::Print
-        | DocumentKind::Json
-        | DocumentKind::Ubl => {
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json | DocumentKind::Ubl => {
             format!("{stem}.{extension}")
         }
         DocumentKind::DetailedCsv => format!("{stem}-{}.{extension}", model.labels.detail),

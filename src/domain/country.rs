@@ -16,7 +16,8 @@ impl Country {
     /// also writes EL, Northern Ireland XI.
     pub fn is_vat_number(self, tax_id: &str) -> bool {
         let written = tax_id.get(..2).unwrap_or_default();
-        written == self.0.to_string() || matches!((self.0, written), (iso_country::Country::GR, "EL") | (iso_country::Country::GB, "XI"))
+        written == self.0.to_string()
+            || matches!((self.0, written), (iso_country::Country::GR, "EL") | (iso_country::Country::GB, "XI"))
     }
 }
 

@@ -88,7 +88,7 @@ fn disposition(kind: DocumentKind, file_name: &str) -> String {
         DocumentKind::Print => "inline",
         DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::DetailedCsv | DocumentKind::Json | DocumentKind::Ubl => {
             "attachment"
-        },
+        }
     };
     if plain == file_name {
         return format!("{word}; filename=\"{plain}\"");

@@ -1,6 +1,6 @@
 //! What the schemas of UBL 2.1 and the official rules of EN 16931 say of our e-invoices, and of wrong ones.
 
-use bigdecimal::BigDecimal;
+use bigdecimal::Signed;
 
 use super::{UblRefusal, render};
 use crate::{
@@ -65,7 +65,7 @@ fn computed(mut invoice: Invoice, taxes: &[TaxRate]) -> Invoice {
     invoice.subtotal = currency.round(&invoice.lines.iter().map(|line| &line.net).sum());
     invoice.tax = currency.round(&invoice.taxes.iter().map(|tax| &tax.amount).sum());
     invoice.total = &invoice.subtotal + &invoice.tax;
-    invoice.kind = if invoice.subtotal < BigDecimal::from(0) { InvoiceKind::CreditNote } else { InvoiceKind::Invoice };
+    invoice.kind = if invoice.subtotal.is_negative() { InvoiceKind::CreditNote } else { InvoiceKind::Invoice };
     invoice
 }
 
@@ -129,7 +129,8 @@ fn of_hard_sums() -> Vec<Invoice> {
     let named = |name: &str| tax(name, "0.19", TaxCategory::Standard, &[name]);
     samples.extend(both(&thirds, &[named("Service 0"), named("Service 1"), named("Service 2")]));
     // Custom charges: above, below, alone, and below with all else.
-    let charges = [custom_charge("Support", "12.34"), custom_charge("Discount", "-5.00"), custom_charge("Tool", "0.01")];
+    let charges =
+        [custom_charge("Support", "12.34"), custom_charge("Discount", "-5.00"), custom_charge("Tool", "0.01")];
     let plain = [usage("Compute", "100.00")];
     samples.extend(both(&[&plain[..], &charges].concat(), &[standard("0.21")]));
     samples.extend(both(&[&plain[..], &charges[..1]].concat(), &[standard("0.21")]));
@@ -192,14 +193,9 @@ fn told(documents: &[Vec<u8>]) -> String {
 
 #[test]
 fn no_official_rule_and_no_schema_finds_anything_wrong() {
-    let samples = [
-        vec![invoice(), credit_note()],
-        of_each_category(),
-        of_hard_sums(),
-        of_other_parties(),
-        of_hostile_texts(),
-    ]
-    .concat();
+    let samples =
+        [vec![invoice(), credit_note()], of_each_category(), of_hard_sums(), of_other_parties(), of_hostile_texts()]
+            .concat();
     let mut documents: Vec<Vec<u8>> = samples.iter().map(|sample| bytes(sample, "en")).collect();
     documents.extend(Language::supported().map(|tag| bytes(&invoice(), tag)));
     assert!(documents.len() > 70, "{}", documents.len());
@@ -213,9 +209,24 @@ fn the_rules_and_schemas_find_what_is_wrong() {
     let line = String::from_utf8(bytes(&credit_note(), "en")).expect("utf-8");
     let wrong = [
         (&right, "PayableAmount currencyID=\"EUR\">30640.02", "PayableAmount currencyID=\"EUR\">30640.03", "BR-CO-16"),
-        (&right, "TaxInclusiveAmount currencyID=\"EUR\">30640.02", "TaxInclusiveAmount currencyID=\"EUR\">1", "BR-CO-15"),
-        (&right, "LineExtensionAmount currencyID=\"EUR\">1234.50", "LineExtensionAmount currencyID=\"EUR\">1234.51", "BR-CO-10"),
-        (&line, "LineExtensionAmount currencyID=\"EUR\">1234.50", "LineExtensionAmount currencyID=\"EUR\">1234.51", "BR-CO-10"),
+        (
+            &right,
+            "TaxInclusiveAmount currencyID=\"EUR\">30640.02",
+            "TaxInclusiveAmount currencyID=\"EUR\">1",
+            "BR-CO-15",
+        ),
+        (
+            &right,
+            "LineExtensionAmount currencyID=\"EUR\">1234.50",
+            "LineExtensionAmount currencyID=\"EUR\">1234.51",
+            "BR-CO-10",
+        ),
+        (
+            &line,
+            "LineExtensionAmount currencyID=\"EUR\">1234.50",
+            "LineExtensionAmount currencyID=\"EUR\">1234.51",
+            "BR-CO-10",
+        ),
         (&right, "<cbc:ID>S</cbc:ID>", "<cbc:ID>Q</cbc:ID>", "BR-CL-18"),
         (&right, "<cbc:IdentificationCode>ES", "<cbc:IdentificationCode>XX", "BR-CL-14"),
         (&right, "<cbc:IssueDate>2026-09-03</cbc:IssueDate>", "", "XSD"),
@@ -269,49 +280,72 @@ fn what_is_no_invoice_has_no_ubl() {
     );
 }
 
+const ANEW: &str = "in the directory, then issue the invoice anew (`correct_invoice`)";
+
 #[test]
-fn what_en_16931_requires_is_named_with_the_way_out() {
-    let anew = "in the directory, then issue the invoice anew (`correct_invoice`)";
-    let reverse_charge = || invoice_of(vec![usage("a", "1")], &[tax("IVA", "0", TaxCategory::ReverseCharge, &[])]);
-    let export = || invoice_of(vec![usage("a", "1")], &[tax("IVA", "0", TaxCategory::Export, &[])]);
+fn what_a_party_lacks_is_named_with_the_way_out() {
+    let untaxed = |category| invoice_of(vec![usage("a", "1")], &[tax("IVA", "0", category, &[])]);
     let without = |mut invoice: Invoice, change: &dyn Fn(&mut Invoice)| {
         change(&mut invoice);
         refusal(&invoice)
     };
-    for (told, expected) in [
-        (without(invoice(), &|it| it.reseller.country = None), format!("the reseller has no `country` (BR-09); add it {anew}")),
-        (without(invoice(), &|it| it.customer.country = None), format!("the customer has no `country` (BR-11); add it {anew}")),
-        (without(invoice(), &|it| it.reseller.tax_id = Some(" ".to_owned())), format!("the reseller has no `tax_id` (BR-CO-26); add it {anew}")),
-        (without(invoice(), &|it| it.reseller.name = " ".to_owned()), format!("the reseller has no `name` (BR-06); add it {anew}")),
-        (without(reverse_charge(), &|it| it.customer.tax_id = None), format!("the customer has no `tax_id` (BR-AE-02); add it {anew}")),
+    let told = [
+        without(invoice(), &|it| it.reseller.country = None),
+        without(invoice(), &|it| it.customer.country = None),
+        without(invoice(), &|it| it.reseller.tax_id = Some(" ".to_owned())),
+        without(invoice(), &|it| it.reseller.name = " ".to_owned()),
+        without(invoice(), &|it| it.customer.name = "\u{0}".to_owned()),
+        without(untaxed(TaxCategory::ReverseCharge), &|it| it.customer.tax_id = None),
+        without(untaxed(TaxCategory::IntraCommunity), &|it| it.customer.tax_id = None),
+    ];
+    let missing = [
+        "the reseller has no `country` (BR-09)",
+        "the customer has no `country` (BR-11)",
+        "the reseller has no `tax_id` (BR-CO-26)",
+        "the reseller has no `name` (BR-06)",
+        "the customer has no `name` (BR-07)",
+        "the customer has no `tax_id` (BR-AE-02)",
+        "the customer has no `tax_id` (BR-IC-02)",
+    ];
+    assert_eq!(told, missing.map(|missing| format!("`2026-00042` has no ubl: {missing}; add it {ANEW}")));
+    for (category, told) in [
+        ("G", without(untaxed(TaxCategory::Export), &|it| it.reseller.tax_id = Some("B1".to_owned()))),
+        ("K", without(untaxed(TaxCategory::IntraCommunity), &|it| it.reseller.tax_id = Some("B1".to_owned()))),
+    ] {
+        let expected = format!(
+            "`2026-00042` has no ubl: tax category {category} needs the VAT number of the reseller, which begins with its \
+             country; `B1` does not; change `tax_id` {ANEW}"
+        );
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn what_the_lines_lack_is_named_with_the_way_out() {
+    let mut untaxed = invoice();
+    untaxed.lines[1].details.taxes.clear();
+    let categories = [tax("IVA", "0", TaxCategory::Exempt, &[]), tax("IGIC", "0", TaxCategory::ZeroRated, &[])];
+    for (invoice, expected) in [
         (
-            without(export(), &|it| it.reseller.tax_id = Some("B1".to_owned())),
-            format!("tax category G needs the VAT number of the reseller, which begins with its country; `B1` does not; change `tax_id` {anew}"),
-        ),
-        (
-            without(invoice(), &|it| it.lines[1].details.taxes.clear()),
+            untaxed,
             format!(
                 "no tax applies to `AWS Support (Business)`, and each line needs a category (BR-CO-04); add a tax of a \
-                 category such as Z, E or O to the customer {anew}"
+                 category such as Z, E or O to the customer {ANEW}"
             ),
         ),
         (
-            refusal(&invoice_of(
-                vec![usage("a", "1")],
-                &[tax("IVA", "0", TaxCategory::Exempt, &[]), tax("IGIC", "0", TaxCategory::ZeroRated, &[])],
-            )),
-            format!("`a` has taxes of the categories Z and E, and EN 16931 takes one a line; leave one to this line {anew}"),
+            invoice_of(vec![usage("a", "1")], &categories),
+            format!(
+                "`a` has taxes of the categories Z and E, and EN 16931 takes one a line; leave one to this line {ANEW}"
+            ),
         ),
+        (invoice_of(Vec::new(), &[standard("0.21")]), "it has no lines (BR-16); ask for another document".to_owned()),
         (
-            refusal(&invoice_of(Vec::new(), &[standard("0.21")])),
-            "it has no lines (BR-16); ask for another document".to_owned(),
-        ),
-        (
-            refusal(&with_currency(invoice(), "KWD", &[standard("0.21")])),
+            with_currency(invoice(), "KWD", &[standard("0.21")]),
             "EN 16931 takes amounts of two decimals at most, and KWD has 3; ask for another document".to_owned(),
         ),
     ] {
-        assert_eq!(told, format!("`2026-00042` has no ubl: {expected}"));
+        assert_eq!(refusal(&invoice), format!("`2026-00042` has no ubl: {expected}"));
     }
 }
 

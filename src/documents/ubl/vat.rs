@@ -88,8 +88,7 @@ pub(super) fn shares<'m>(
     for (vat, share) in &mut shares {
         share.base = model.currency.round(&share.base);
         share.amount = model.currency.round(&(&share.base * &vat.rate));
-        share.exemption_reason =
-            reasons.remove(vat).map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "));
+        share.exemption_reason = reasons.remove(vat).map(|reasons| reasons.into_iter().collect::<Vec<_>>().join("; "));
     }
     settle(&mut shares, &(&model.total.amount.value - &model.subtotal.amount.value));
     shares

@@ -25,11 +25,7 @@ impl Xml {
     }
 
     /// Writes an element that holds others.
-    pub fn element(
-        &mut self,
-        name: &'static str,
-        content: impl FnOnce(&mut Self) -> io::Result<()>,
-    ) -> io::Result<()> {
+    pub fn element(&mut self, name: &'static str, content: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
         self.root(name, &[], content)
     }
 
