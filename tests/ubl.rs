@@ -119,6 +119,7 @@ async fn countries_are_frozen_on_the_invoice_make_drafts_stale_and_are_written_o
 async fn a_view_in_another_currency_has_no_e_invoice() -> Result<()> {
     let desk = Desk::open(1).await?;
     desk.change_directory(|it| {
+        it["pricing_policy"] = json!({ "max_exchange_rate_age_days": 36500 });
         it["exchange_rates"] =
             json!([{ "from": "EUR", "to": "USD", "rated_on": "2026-08-31", "rate": "1.1", "source": "ECB" }]);
     })
