@@ -97,7 +97,7 @@ async fn check(pool: &PgPool, business: &Business, count: usize) -> Result<()> {
     let sql = "SELECT count(DISTINCT (payload ->> 'invoice_id', payload ->> 'kind')) || ' of ' || count(*)
                FROM jobs WHERE kind = 'render_document'";
     let documents: String = sqlx::query_scalar(sql).fetch_one(pool).await?;
-    assert_eq!(documents, format!("{0} of {0}", count * 5));
+    assert_eq!(documents, format!("{0} of {0}", count * DocumentKind::ALL.len()));
     Ok(())
 }
 
