@@ -213,7 +213,7 @@ impl RenderDocument {
                 let written = WrittenCharges::write(&context.pool, invoice, &printed, rows).await?;
                 self.store_charges(context, &mut document, &printed, written).await?;
             }
-            DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
+            DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json | DocumentKind::Ubl => {
                 let bytes = render_whole(self.kind, printed.model).await?;
                 self.put(context, &mut document, self.kind.extension(), bytes).await?;
             }
@@ -366,7 +366,7 @@ pub(super) async fn rendered_digest(
                 _ => Ok(Sha256::digest(written.manifest(&printed, invoice.version)?).into()),
             }
         }
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json | DocumentKind::Ubl => {
             Ok(Sha256::digest(render_whole(kind, printed.model).await?).into())
         }
     }

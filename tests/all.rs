@@ -74,5 +74,6 @@ mod statements;
 mod stored_charges;
 mod support;
 mod taxes_and_views;
+mod ubl;
 mod upkeep;
 mod verify;

@@ -43,6 +43,11 @@ fn numbers_of(invoices: &[Value], series: &str) -> BTreeSet<String> {
     numbers.filter_map(|number| number.strip_prefix(series)).map(str::to_owned).collect()
 }
 
+/// Tells whether there is an e-invoice: of what is issued and stands, to those who have a country in the directory.
+fn has_ubl(invoice: &Value) -> bool {
+    matches!(invoice["status"].as_str(), Some("open" | "closed")) && invoice["currency"] != "USD"
+}
+
 fn check_invoices(invoices: &[Value]) {
     assert_eq!(invoices.len(), 13);
     let with_status = |status: &str| invoices.iter().filter(|invoice| invoice["status"] == status).count();
@@ -54,12 +59,9 @@ fn check_invoices(invoices: &[Value]) {
     let expected: BTreeSet<String> = (1..=11).map(|n| format!("{n:05}")).collect();
     assert_eq!(numbers_of(invoices, &format!("{}-", &year[..4])), expected);
     for invoice in invoices {
-        assert_eq!(
-            texts(invoice, "documents"),
-            ["csv", "detailed_csv", "json", "pdf", "print"],
-            "{}",
-            invoice["document_id"]
-        );
+        let mut kinds = vec!["csv", "detailed_csv", "json", "pdf", "print"];
+        kinds.extend(has_ubl(invoice).then_some("ubl"));
+        assert_eq!(texts(invoice, "documents"), kinds, "{}", invoice["document_id"]);
     }
     let currencies: BTreeSet<&str> = invoices.iter().filter_map(|invoice| invoice["currency"].as_str()).collect();
     assert_eq!(currencies, BTreeSet::from(["CHF", "EUR", "GBP", "JPY", "USD"]));
@@ -89,13 +91,15 @@ async fn the_demo_shows_the_main_job_from_file_to_mail() -> Result<()> {
     let output = demo(&database, folder.path(), DATA, CUSTOMERS).await?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let summary: Value = serde_json::from_slice(&output.stdout)?;
-    check_invoices(summary["invoices"].as_array().context("invoices")?);
+    let invoices = summary["invoices"].as_array().context("invoices")?;
+    check_invoices(invoices);
     let refused = summary["refusal"]["error"].as_str().context("a refusal")?;
     assert!(refused.contains("nothing returns to draft"), "{refused}");
     let again = summary["repetition"]["answer"].as_str().context("a repetition")?;
     assert!(again.ends_with("is known already"), "{again}");
     let files = walk(&folder.path().join("documents"))?;
-    assert_eq!(files, 13 * 5, "every document of every invoice lies in the folder");
+    let e_invoices = invoices.iter().filter(|invoice| has_ubl(invoice)).count();
+    assert_eq!(files, 13 * 5 + e_invoices, "every document of every invoice lies in the folder");
     check_mails(folder.path())
 }
 

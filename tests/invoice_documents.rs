@@ -78,7 +78,7 @@ async fn opening_renders_what_the_provider_offers_and_nothing_else_can_be_asked_
             assert_eq!(kinds.contains(&kind), is_offered, "{kind} of {}", profile.id);
             if !is_offered {
                 let error = desk.office.refused(&render(&invoice, kind)).await?;
-                assert_eq!(error, format!("`{}` invoices have no {kind}; offered: pdf, csv, print", profile.id));
+                assert_eq!(error, format!("`{}` invoices have no {kind}; offered: pdf, csv, print, ubl", profile.id));
             }
         }
     }

@@ -97,7 +97,12 @@ async fn check(pool: &PgPool, business: &Business, count: usize) -> Result<()> {
     let sql = "SELECT count(DISTINCT (payload ->> 'invoice_id', payload ->> 'kind')) || ' of ' || count(*)
                FROM jobs WHERE kind = 'render_document'";
     let documents: String = sqlx::query_scalar(sql).fetch_one(pool).await?;
-    assert_eq!(documents, format!("{0} of {0}", count * 5));
+    // The e-invoice is for those who give their countries; the drafts of large sites give none.
+    let sql = "SELECT count(*) FROM invoices
+               WHERE number IS NOT NULL AND reseller_details ? 'country' AND customer_details ? 'country'";
+    let with_countries: i64 = sqlx::query_scalar(sql).fetch_one(pool).await?;
+    let expected = count * (DocumentKind::ALL.len() - 1) + usize::try_from(with_countries)?;
+    assert_eq!(documents, format!("{expected} of {expected}"));
     Ok(())
 }
 

@@ -17,7 +17,8 @@ use crate::support::{business::database_url, desk::Desk, priced, site::Site, wor
 async fn desk_of_all_sorts() -> Result<Desk> {
     let desk = Desk::with_drafts(5).await?;
     let draft = desk.live(0).await?;
-    for kind in DocumentKind::ALL {
+    // Neither of a draft nor of a view is there an e-invoice.
+    for kind in DocumentKind::ALL.into_iter().filter(|kind| *kind != DocumentKind::Ubl) {
         let (reseller_id, invoice_id, version) = (draft.reseller_id, draft.id, draft.version);
         desk.office.done(&RenderDocument { reseller_id, invoice_id, version, kind, currency: None }).await?;
     }
@@ -87,7 +88,7 @@ async fn dear_and_cheap_services_narrowed_taxes_custom_charges_and_views_are_no_
     desk.office.done(&desk.to(desk.id(0).await?, InvoiceStatus::Open)).await?;
     desk.office.settled().await?;
     let open = desk.live(0).await?;
-    for kind in DocumentKind::ALL {
+    for kind in DocumentKind::ALL.into_iter().filter(|kind| *kind != DocumentKind::Ubl) {
         let (reseller_id, invoice_id, version, currency) =
             (open.reseller_id, open.id, open.version, Some("USD".parse()?));
         desk.office.done(&RenderDocument { reseller_id, invoice_id, version, kind, currency }).await?;
@@ -95,7 +96,8 @@ async fn dear_and_cheap_services_narrowed_taxes_custom_charges_and_views_are_no_
     let report = desk.verify(true).await?;
     assert_eq!(report.count(), 0, "{report:#?}");
     let offered = u64::try_from(DocumentKind::ALL.len())?;
-    assert_eq!((report.documents, report.rendered_again), (2 * offered, 2 * offered), "the invoice's and its view's");
+    let stored = 2 * offered - 1;
+    assert_eq!((report.documents, report.rendered_again), (stored, stored), "the invoice's, and its view's but one");
 
     desk.tamper("UPDATE invoice_taxes SET base = base + 1, amount = round((base + 1) * rate, 2) WHERE rate = 0.10")
         .await?;

@@ -40,6 +40,7 @@ document-zero-lines = { $count ->
 document-replaces = يحل محل { $number }
 document-exchange-rate = سعر الصرف: 1 { $from } = { $rate } { $to } ({ $source }، { $date })
 document-converted-view = المبالغ معروضة بعملة { $currency } للعلم فقط. صدر هذا المستند بعملة { $invoice_currency }، وإجماليه { $total }.
+document-payment-terms = الدفع حسب الاتفاق
 document-custom-charges = رسوم وخصومات أخرى
 document-tax-exempt = معفى من الضريبة
 document-tax-reverse-charge = الاحتساب العكسي: الضريبة مستحقة على العميل

@@ -37,6 +37,7 @@ document-zero-lines = { $count ->
 document-replaces = Ersetzt { $number }
 document-exchange-rate = Wechselkurs: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Die Beträge sind zur Information in { $currency } angegeben. Dieses Dokument ist in { $invoice_currency } ausgestellt; die Gesamtsumme beträgt { $total }.
+document-payment-terms = Zahlung wie vereinbart
 document-custom-charges = Weitere Posten und Nachlässe
 document-tax-exempt = Steuerfrei
 document-tax-reverse-charge = Steuerschuldnerschaft des Leistungsempfängers (Reverse Charge)

@@ -36,6 +36,7 @@ document-zero-lines = { $count ->
 document-replaces = Replaces { $number }
 document-exchange-rate = Exchange rate: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Amounts are shown in { $currency } for information. This document is issued in { $invoice_currency }; its total is { $total }.
+document-payment-terms = Payment as agreed
 document-custom-charges = Other charges and discounts
 document-tax-exempt = Exempt from tax
 document-tax-reverse-charge = Reverse charge: the customer owes the tax

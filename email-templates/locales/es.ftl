@@ -36,6 +36,7 @@ document-zero-lines = { $count ->
 document-replaces = Sustituye a { $number }
 document-exchange-rate = Tipo de cambio: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Los importes se muestran en { $currency } a título informativo. Este documento está emitido en { $invoice_currency }; su total es { $total }.
+document-payment-terms = Pago según lo acordado
 document-custom-charges = Otros cargos y descuentos
 document-tax-exempt = Exento de impuestos
 document-tax-reverse-charge = Inversión del sujeto pasivo: el cliente debe el impuesto

@@ -36,6 +36,7 @@ document-zero-lines = { $count ->
 document-replaces = Remplace { $number }
 document-exchange-rate = Taux de change : 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Les montants sont affichés en { $currency } à titre indicatif. Ce document est émis en { $invoice_currency } ; son total est de { $total }.
+document-payment-terms = Paiement selon les conditions convenues
 document-custom-charges = Autres frais et remises
 document-tax-exempt = Exonéré de taxe
 document-tax-reverse-charge = Autoliquidation : la taxe est due par le client

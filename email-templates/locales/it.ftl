@@ -36,6 +36,7 @@ document-zero-lines = { $count ->
 document-replaces = Sostituisce { $number }
 document-exchange-rate = Tasso di cambio: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Gli importi sono espressi in { $currency } a titolo informativo. Il presente documento è emesso in { $invoice_currency }; il totale è pari a { $total }.
+document-payment-terms = Pagamento come concordato
 document-custom-charges = Altri addebiti e sconti
 document-tax-exempt = Esente da imposta
 # Art. 21, comma 6-bis, D.P.R. 633/1972 vuole le parole «inversione contabile».

@@ -35,6 +35,7 @@ document-zero-lines = { $count ->
 document-replaces = { $number } に代わる文書です
 document-exchange-rate = 為替レート：1 { $from } = { $rate } { $to }（{ $source }、{ $date }）
 document-converted-view = 金額は参考として { $currency } で表示しています。この文書は { $invoice_currency } で発行されており、合計額は { $total } です。
+document-payment-terms = お支払いはお取り決めのとおりです
 document-custom-charges = その他の料金と割引
 document-tax-exempt = 非課税
 document-tax-reverse-charge = リバースチャージ方式：納税義務者はお客様です

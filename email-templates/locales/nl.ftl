@@ -36,6 +36,7 @@ document-zero-lines = { $count ->
 document-replaces = Vervangt { $number }
 document-exchange-rate = Wisselkoers: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = De bedragen zijn ter informatie weergegeven in { $currency }. Dit document is opgesteld in { $invoice_currency }; het totaal bedraagt { $total }.
+document-payment-terms = Betaling volgens afspraak
 document-custom-charges = Overige kosten en kortingen
 document-tax-exempt = Vrijgesteld van belasting
 # Artikel 35a, lid 1, onder m, Wet op de omzetbelasting 1968: ‘btw verlegd’.

@@ -38,6 +38,7 @@ document-zero-lines = { $count ->
 document-replaces = Zastępuje { $number }
 document-exchange-rate = Kurs wymiany: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Kwoty podano informacyjnie w walucie { $currency }. Dokument wystawiono w walucie { $invoice_currency }; kwota ogółem wynosi { $total }.
+document-payment-terms = Płatność zgodnie z ustaleniami
 document-custom-charges = Pozostałe opłaty i rabaty
 document-tax-exempt = Zwolnione z podatku
 # Art. 106e ust. 1 pkt 18 ustawy o VAT wymaga wyrazów „odwrotne obciążenie”.

@@ -36,6 +36,7 @@ document-zero-lines = { $count ->
 document-replaces = Substitui { $number }
 document-exchange-rate = Taxa de câmbio: 1 { $from } = { $rate } { $to } ({ $source }, { $date })
 document-converted-view = Os valores são exibidos em { $currency } apenas para informação. Este documento foi emitido em { $invoice_currency }; o total é de { $total }.
+document-payment-terms = Pagamento conforme acordado
 document-custom-charges = Outras cobranças e descontos
 document-tax-exempt = Isento de imposto
 # Em Portugal, o art. 36.º, n.º 13, do CIVA pede a palavra «autoliquidação».

@@ -51,9 +51,12 @@ fn each_kind_of_document_renders_in_each_language() {
             for kind in DocumentKind::ALL {
                 let bytes = match kind {
                     DocumentKind::DetailedCsv => detailed(&model),
-                    DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
-                        render(kind, &model).expect("a document")
-                    }
+                    DocumentKind::Ubl if model.mark.is_some() => continue,
+                    DocumentKind::Pdf
+                    | DocumentKind::Csv
+                    | DocumentKind::Print
+                    | DocumentKind::Json
+                    | DocumentKind::Ubl => render(kind, &model).expect("a document"),
                 };
                 assert!(bytes.len() > 100, "{kind} in {tag} has {} bytes", bytes.len());
             }

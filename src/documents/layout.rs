@@ -22,7 +22,7 @@ pub fn layout_version(kind: DocumentKind) -> i32 {
     match kind {
         DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => 4,
         DocumentKind::DetailedCsv => 3,
-        DocumentKind::Json => 1,
+        DocumentKind::Json | DocumentKind::Ubl => 1,
     }
 }
 
@@ -105,8 +105,9 @@ mod tests {
 
     fn digest(kind: DocumentKind) -> String {
         let mut hash = Sha256::new();
-        for model in printed() {
-            let bytes = bytes(kind, &model);
+        // Of drafts and void invoices there is no e-invoice.
+        for model in printed().iter().filter(|model| kind != DocumentKind::Ubl || model.mark.is_none()) {
+            let bytes = bytes(kind, model);
             hash.update(bytes.len().to_be_bytes());
             hash.update(bytes);
         }

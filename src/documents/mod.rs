@@ -1,10 +1,13 @@
-//! Documents: an invoice as a PDF, as CSV, as a page to print and as JSON.
+//! Documents: an invoice as a PDF, as CSV, as a page to print, as JSON and as an e-invoice (UBL).
 //!
 //! Pure: from a [`DocumentModel`] to bytes, without I/O or clock, so the same invoice gives the same bytes on every run
 //! and machine. Called by the job that renders documents, off the async threads. Only the price side is ever shown. The
 //! detailed CSV has no bounded size, so it is written as a stream: [`DetailedCsv`].
 
+mod accounting;
 mod csv;
+#[cfg(test)]
+mod csv_parsers_tests;
 mod detailed_csv;
 mod focus;
 mod json;
@@ -20,12 +23,16 @@ mod print;
 mod printer;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod test_tools;
+mod ubl;
 
 use std::io;
 
 use crate::domain::document::DocumentKind;
 
 pub use self::{
+    accounting::{Accounting, Registration, TaxFact},
     detailed_csv::DetailedCsv,
     focus::{FOCUS_COLUMNS, FocusInvoiceDetail, Grain},
     json::{FORMAT, json_schema},
@@ -33,9 +40,10 @@ pub use self::{
     layout::{layout_version, template_hash, template_hash_with},
     manifest::{Manifest, ManifestPart},
     model::{Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow},
+    ubl::UblRefusal,
 };
 
-/// Says why a document cannot be rendered: a defect of this program, or an output that fails.
+/// Says why a document cannot be rendered: what an e-invoice lacks, a defect of this program, or an output that fails.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     /// One of the vendored typefaces.
@@ -56,6 +64,9 @@ pub enum DocumentError {
     /// The output.
     #[error("cannot write the document")]
     Write(#[source] io::Error),
+    /// What an e-invoice must have.
+    #[error(transparent)]
+    Ubl(#[from] UblRefusal),
     /// Asked for at once.
     #[error("a detailed_csv is written charge by charge; use `DetailedCsv`")]
     Streamed,
@@ -64,7 +75,8 @@ pub enum DocumentError {
 /// Renders a document whole.
 ///
 /// # Errors
-/// [`DocumentError::Streamed`] for the detailed CSV; else only defects of ours, nothing that data can cause.
+/// [`DocumentError::Streamed`] for the detailed CSV, [`DocumentError::Ubl`] for an invoice of which there is no e-invoice;
+/// else only defects of ours, nothing that data can cause.
 pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, DocumentError> {
     match kind {
         DocumentKind::Pdf => pdf::render(model),
@@ -72,6 +84,7 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
         DocumentKind::DetailedCsv => Err(DocumentError::Streamed),
         DocumentKind::Print => Ok(print::render(model)),
         DocumentKind::Json => json::render(model),
+        DocumentKind::Ubl => ubl::render(model),
     }
 }
 
@@ -79,7 +92,7 @@ pub fn render(kind: DocumentKind, model: &DocumentModel) -> Result<Vec<u8>, Docu
 pub fn file_name(kind: DocumentKind, model: &DocumentModel) -> String {
     let (stem, extension) = (&model.file_stem, kind.extension());
     match kind {
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json => {
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print | DocumentKind::Json | DocumentKind::Ubl => {
             format!("{stem}.{extension}")
         }
         DocumentKind::DetailedCsv => format!("{stem}-{}.{extension}", model.labels.detail),

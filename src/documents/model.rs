@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 use bigdecimal::BigDecimal;
 use chrono::{DateTime, Utc};
 
-use super::labels::Labels;
+use super::{accounting::Accounting, labels::Labels};
 use crate::{
     domain::{
         branding::Branding,
@@ -82,6 +82,8 @@ pub struct Section {
     pub id: String,
     /// Its name, or its id.
     pub name: String,
+    /// Whether its lines are custom charges and discounts.
+    pub is_custom_charges: bool,
     /// For corrections: the heading with the original month.
     pub correction: Option<String>,
     /// For corrections: the original month, `2026-07`.
@@ -122,6 +124,8 @@ pub struct PrintedLine {
     pub net: Amount,
     /// Names, rates and categories of the taxes that apply.
     pub taxes: String,
+    /// Places of those taxes in [`Accounting::taxes`].
+    pub tax_places: Vec<usize>,
     /// Why it is not taxed, and what else its row is to say in a file without room for notes.
     pub remark: String,
 }
@@ -210,6 +214,8 @@ pub struct DocumentModel {
     pub issuer: Party,
     /// Who receives it.
     pub customer: Party,
+    /// For programs that book it.
+    pub accounting: Accounting,
     /// At the top, in order.
     pub facts: Vec<Fact>,
     /// The customer's own: purchase order and custom fields. Below the facts, and in each row of the CSV of lines.

@@ -8,6 +8,7 @@ use bigdecimal::BigDecimal;
 use chrono::NaiveDate;
 
 use super::{
+    accounting::{Accounting, AccountingTexts},
     labels::{Labels, categories_of},
     model::{
         Amount, DocumentModel, Fact, Mark, MarkKind, Names, NumberStyle, Party, PrintedLine, Section, TotalRow, clean,
@@ -81,6 +82,7 @@ impl DocumentModel {
             is_credit_note: invoice.kind == InvoiceKind::CreditNote,
             issuer: printer.party(&invoice.reseller)?,
             customer: printer.party(&invoice.customer)?,
+            accounting: printer.accounting(names)?,
             facts: printer.facts(names)?,
             references: printer.references()?,
             sections: printer.sections(&labels, &printer.remarks(names)?)?,
@@ -144,6 +146,16 @@ impl Printer<'_> {
         self.language.text_with("format-field", &[("label", label.into()), ("value", value.into())])
     }
 
+    fn accounting(&self, names: Names<'_>) -> Result<Accounting, LanguageError> {
+        let reasons = self.invoice.taxes.iter().map(|tax| self.exemption_reason(tax));
+        let texts = AccountingTexts {
+            replaced_number: names.replaced_number.map(clean),
+            payment_terms: self.language.text("document-payment-terms")?,
+            exemption_reasons: reasons.collect::<Result<_, _>>()?,
+        };
+        Ok(Accounting::new(self.invoice, names.view.is_some(), texts))
+    }
+
     fn facts(&self, names: Names<'_>) -> Result<Vec<Fact>, LanguageError> {
         let (invoice, language) = (self.invoice, self.language);
         let values = [
@@ -189,7 +201,8 @@ impl Printer<'_> {
         let id = first.map(|line| clean(&line.section_id)).unwrap_or_default();
         let name = first.map(|line| clean(&line.section_name)).filter(|name| !name.trim().is_empty());
         let name = custom.clone().or(name).unwrap_or_else(|| id.clone());
-        let id = if custom.is_some() { name.clone() } else { id };
+        let is_custom_charges = custom.is_some();
+        let id = if is_custom_charges { name.clone() } else { id };
         let short_name = cut_after(&name, MAX_REPEATED_NAME_CHARS).into_owned();
         let month = first.and_then(|line| line.correction_of);
         let correction = month.map(|month| {
@@ -200,6 +213,7 @@ impl Printer<'_> {
             subtotal_label: self
                 .language
                 .text_with("document-section-subtotal", &[("section", Argument::Text(&short_name))])?,
+            is_custom_charges,
             correction: correction.transpose()?,
             corrected_month: month.map(|month| month.format("%Y-%m").to_string()),
             subtotal: self.amount(&lines.iter().map(|line| &line.net).sum()),
@@ -218,6 +232,7 @@ impl Printer<'_> {
         let charges = self.language.decimal(&BigDecimal::from(line.charge_count), 0);
         PrintedLine {
             taxes: of_taxes(&remarks.taxes).join(", "),
+            tax_places: places.clone(),
             remark: remark.join(" "),
             description: clean(&line.description),
             category: line.charge_category.map(|category| labels.category_name(category).to_owned()),
@@ -249,22 +264,27 @@ impl Printer<'_> {
         })
     }
 
-    /// Says why a tax is zero: in the reseller's words, else in those of its category; empty where it is taxed.
+    /// Says which tax is zero, why, and by which code; empty where it is taxed.
     fn exemption(&self, tax: &TaxAmount) -> Result<String, LanguageError> {
+        let Some(reason) = self.exemption_reason(tax)? else { return Ok(String::new()) };
+        let code = tax.exemption_code.as_ref().map(|code| format!(" ({})", clean(code))).unwrap_or_default();
+        self.field(&clean(&tax.name), &format!("{reason}{code}"))
+    }
+
+    /// Says why a tax is zero: in the reseller's words, else in those of its category.
+    fn exemption_reason(&self, tax: &TaxAmount) -> Result<Option<String>, LanguageError> {
         let key = match tax.category {
-            TaxCategory::Standard | TaxCategory::ZeroRated => return Ok(String::new()),
+            TaxCategory::Standard | TaxCategory::ZeroRated => return Ok(None),
             TaxCategory::Exempt => "document-tax-exempt",
             TaxCategory::ReverseCharge => "document-tax-reverse-charge",
             TaxCategory::IntraCommunity => "document-tax-intra-community",
             TaxCategory::Export => "document-tax-export",
             TaxCategory::OutsideScope => "document-tax-outside-scope",
         };
-        let reason = match &tax.exemption_reason {
-            Some(reason) => clean(reason),
-            None => self.language.text(key)?,
-        };
-        let code = tax.exemption_code.as_ref().map(|code| format!(" ({})", clean(code))).unwrap_or_default();
-        self.field(&clean(&tax.name), &format!("{reason}{code}"))
+        match &tax.exemption_reason {
+            Some(reason) => Ok(Some(clean(reason))),
+            None => self.language.text(key).map(Some),
+        }
     }
 
     fn view_note(&self, view: &CurrencyView) -> Result<String, LanguageError> {

@@ -119,6 +119,7 @@ fn party(name: &str, tax_id: &str, address: &str) -> PartyDetails {
         name: name.to_owned(),
         tax_id: Some(tax_id.to_owned()),
         address: address.to_owned(),
+        country: Some("ES".parse().expect("a country")),
         ..PartyDetails::default()
     }
 }
@@ -222,6 +223,7 @@ pub(super) fn hostile() -> Invoice {
             name: format!("{html}{huge}"),
             tax_id: Some(huge.clone()),
             address: huge.clone(),
+            country: Some("ES".parse().expect("a country")),
             purchase_order: Some(format!("{quotes}{huge}")),
             fields: HOSTILE_NAMES.map(|name| field(name, name)).into(),
             ..PartyDetails::default()

@@ -83,7 +83,7 @@ impl CsvOptions {
         let bearing = match kind {
             DocumentKind::DetailedCsv => self,
             DocumentKind::Csv => Self { gzip: false, rows_per_part: None, ..self },
-            DocumentKind::Pdf | DocumentKind::Print | DocumentKind::Json => Self::default(),
+            DocumentKind::Pdf | DocumentKind::Print | DocumentKind::Json | DocumentKind::Ubl => Self::default(),
         };
         (bearing != Self::default()).then_some(bearing)
     }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(size.of_kind(DocumentKind::Csv), None, "the CSV of lines is neither compressed nor split");
         let style = options(r#"{"decimal_mark":"comma"}"#);
         assert_eq!(style.of_kind(DocumentKind::Csv), Some(style));
-        for kind in [DocumentKind::Pdf, DocumentKind::Print, DocumentKind::Json] {
+        for kind in [DocumentKind::Pdf, DocumentKind::Print, DocumentKind::Json, DocumentKind::Ubl] {
             assert_eq!(style.of_kind(kind), None, "{kind}");
         }
         assert_eq!(CsvOptions::default().of_kind(DocumentKind::DetailedCsv), None);

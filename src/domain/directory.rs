@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     billing_period::BillingPeriod,
     branding::Branding,
+    country::Country,
     csv_options::CsvOptions,
     custom_charges::CustomCharge,
     custom_field::CustomField,
@@ -73,6 +74,9 @@ pub struct Reseller {
     /// Postal address; lines separated by line feeds.
     #[serde(default)]
     pub address: String,
+    /// Where it has its seat; e-invoices need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
     /// The address mails come from.
     pub email: String,
     /// How its documents look; `None` is A4, our colours and no logo.
@@ -97,6 +101,9 @@ pub struct Customer {
     /// Postal address; lines separated by line feeds.
     #[serde(default)]
     pub address: String,
+    /// Where it has its seat; e-invoices need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
     /// Documents print instants as days there; `None` is UTC.
     #[serde(default)]
     pub time_zone: Option<TimeZone>,

@@ -19,11 +19,13 @@ pub enum DocumentKind {
     Print,
     /// The invoice as printed, for programs.
     Json,
+    /// An e-invoice: UBL 2.1 by EN 16931.
+    Ubl,
 }
 
 impl DocumentKind {
     /// All kinds, in the order they are listed to people.
-    pub const ALL: [Self; 5] = [Self::Pdf, Self::Csv, Self::DetailedCsv, Self::Print, Self::Json];
+    pub const ALL: [Self; 6] = [Self::Pdf, Self::Csv, Self::DetailedCsv, Self::Print, Self::Json, Self::Ubl];
 
     /// Returns the kind's name, the same in SQL, JSON and on the command line.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl DocumentKind {
             Self::DetailedCsv => "detailed_csv",
             Self::Print => "print",
             Self::Json => "json",
+            Self::Ubl => "ubl",
         }
     }
 
@@ -43,6 +46,7 @@ impl DocumentKind {
             Self::Csv | Self::DetailedCsv => "text/csv; charset=utf-8",
             Self::Print => "text/html; charset=utf-8",
             Self::Json => "application/json",
+            Self::Ubl => "application/xml",
         }
     }
 
@@ -62,6 +66,7 @@ impl DocumentKind {
             Self::Csv | Self::DetailedCsv => "csv",
             Self::Print => "html",
             Self::Json => "json",
+            Self::Ubl => "xml",
         }
     }
 }
@@ -74,7 +79,7 @@ impl fmt::Display for DocumentKind {
 
 /// Says that a text names no kind of document.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown document `{0}`; known: pdf, csv, detailed_csv, print, json")]
+#[error("unknown document `{0}`; known: pdf, csv, detailed_csv, print, json, ubl")]
 pub struct UnknownDocumentKind(String);
 
 impl FromStr for DocumentKind {

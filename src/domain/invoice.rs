@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     billing_period::BillingPeriod,
     charge::ChargeCategory,
+    country::Country,
     ids::{CustomerId, InvoiceId, ResellerId},
     invoice_status::InvoiceStatus,
     language_tag::LanguageTag,
@@ -181,6 +182,9 @@ pub struct PartyDetails {
     pub tax_id: Option<String>,
     /// Lines of the postal address, separated by line feeds.
     pub address: String,
+    /// Where it has its seat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<Country>,
     /// A customer's time zone: instants are printed as days there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<TimeZone>,

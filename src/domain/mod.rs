@@ -9,6 +9,7 @@ pub mod billing_period;
 pub mod branding;
 pub mod charge;
 pub mod charge_file;
+pub mod country;
 pub mod csv_options;
 pub mod currency_view;
 pub mod custom_charges;

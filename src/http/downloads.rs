@@ -86,7 +86,9 @@ fn disposition(kind: DocumentKind, file_name: &str) -> String {
     let plain: String = file_name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     let word = match kind {
         DocumentKind::Print => "inline",
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::DetailedCsv | DocumentKind::Json => "attachment",
+        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::DetailedCsv | DocumentKind::Json | DocumentKind::Ubl => {
+            "attachment"
+        }
     };
     if plain == file_name {
         return format!("{word}; filename=\"{plain}\"");

@@ -10,7 +10,7 @@ const FINAL_ON_DAY: u8 = 9;
 pub(super) const PROFILE: Profile = Profile {
     id: "ibm",
     display_name: "IBM Cloud",
-    documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print],
+    documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print, DocumentKind::Ubl],
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
     formats: &[],

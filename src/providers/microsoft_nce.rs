@@ -33,7 +33,7 @@ const FINAL_ON_DAY: u8 = 9;
 pub(super) const PROFILE: Profile = Profile {
     id: "microsoft-nce",
     display_name: "Microsoft NCE",
-    documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print],
+    documents: &[DocumentKind::Pdf, DocumentKind::Csv, DocumentKind::Print, DocumentKind::Ubl],
     lines_by: LinesBy::SkuAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
     formats: &[&RECONCILIATION],

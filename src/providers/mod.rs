@@ -186,6 +186,6 @@ mod tests {
     #[test]
     fn a_document_that_is_not_offered_is_told_the_offered_ones() {
         let error = find("ibm").expect("known").require_document(DocumentKind::DetailedCsv).expect_err("not offered");
-        assert_eq!(error.to_string(), "`ibm` invoices have no detailed_csv; offered: pdf, csv, print");
+        assert_eq!(error.to_string(), "`ibm` invoices have no detailed_csv; offered: pdf, csv, print, ubl");
     }
 }

@@ -138,14 +138,15 @@ pub async fn hold_terms(connection: &mut PgConnection, reseller_id: ResellerId) 
 async fn apply_reseller(connection: &mut PgConnection, directory: &Directory) -> sqlx::Result<()> {
     let reseller = &directory.reseller;
     sqlx::query!(
-        "INSERT INTO resellers (id, name, tax_id, address, email) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO resellers (id, name, tax_id, address, email, country) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, tax_id = excluded.tax_id, address = excluded.address,
-                                        email = excluded.email",
+                                        email = excluded.email, country = excluded.country",
         reseller.id.0,
         reseller.name,
         reseller.tax_id,
         reseller.address,
         reseller.email,
+        reseller.country.map(|country| country.to_string()),
     )
     .execute(&mut *connection)
     .await?;
@@ -158,12 +159,13 @@ async fn apply_customer(
     customer: &Customer,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO customers (reseller_id, id, name, language, currency, tax_id, address, time_zone, purchase_order)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO customers (reseller_id, id, name, language, currency, tax_id, address, time_zone, purchase_order,
+                                country)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (reseller_id, id) DO UPDATE
          SET name = excluded.name, language = excluded.language, currency = excluded.currency,
              tax_id = excluded.tax_id, address = excluded.address, time_zone = excluded.time_zone,
-             purchase_order = excluded.purchase_order",
+             purchase_order = excluded.purchase_order, country = excluded.country",
         reseller_id.0,
         customer.id.0,
         customer.name,
@@ -173,6 +175,7 @@ async fn apply_customer(
         customer.address,
         customer.time_zone.map(|zone| zone.to_string()),
         customer.purchase_order,
+        customer.country.map(|country| country.to_string()),
     )
     .execute(&mut *connection)
     .await?;
@@ -290,7 +293,8 @@ pub async fn parties(
 ) -> sqlx::Result<Option<Parties>> {
     let row = sqlx::query!(
         r#"SELECT resellers.name AS reseller_name, resellers.tax_id AS reseller_tax_id,
-                resellers.address AS reseller_address, resellers.branding AS reseller_branding, customers.name,
+                resellers.address AS reseller_address, resellers.country AS reseller_country,
+                resellers.branding AS reseller_branding, customers.name, customers.country,
                 customers.tax_id, customers.address, customers.language, customers.currency, customers.time_zone,
                 customers.purchase_order,
                 printed_fields(customers.reseller_id, customers.id) AS "fields!: Json<Vec<PrintedField>>"
@@ -307,6 +311,7 @@ pub async fn parties(
                 name: row.reseller_name,
                 tax_id: row.reseller_tax_id,
                 address: row.reseller_address,
+                country: row.reseller_country.map(|code| code.parse().corrupt("resellers.country")).transpose()?,
                 branding: row.reseller_branding,
                 ..PartyDetails::default()
             },
@@ -314,6 +319,7 @@ pub async fn parties(
                 name: row.name,
                 tax_id: row.tax_id,
                 address: row.address,
+                country: row.country.map(|code| code.parse().corrupt("customers.country")).transpose()?,
                 time_zone: row.time_zone.map(|name| name.parse().corrupt("customers.time_zone")).transpose()?,
                 purchase_order: row.purchase_order,
                 fields: row.fields.0,

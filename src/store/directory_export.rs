@@ -24,7 +24,7 @@ use crate::domain::{
 /// When the database fails, or holds what no longer reads.
 pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Option<Directory>> {
     let row = sqlx::query!(
-        r#"SELECT id AS "id: ResellerId", name, tax_id, address, email FROM resellers WHERE id = $1"#,
+        r#"SELECT id AS "id: ResellerId", name, tax_id, address, country, email FROM resellers WHERE id = $1"#,
         reseller_id.0,
     )
     .fetch_optional(&mut *connection)
@@ -35,6 +35,7 @@ pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> s
         name: row.name,
         tax_id: row.tax_id,
         address: row.address,
+        country: row.country.map(|code| code.parse().corrupt("resellers.country")).transpose()?,
         email: row.email,
         branding: branding::current(connection, reseller_id).await?,
     };
@@ -55,7 +56,7 @@ pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> s
 
 async fn customers(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<Vec<Customer>> {
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: CustomerId", name, language, currency, tax_id, address, time_zone, purchase_order
+        r#"SELECT id AS "id: CustomerId", name, language, currency, tax_id, address, country, time_zone, purchase_order
            FROM customers WHERE reseller_id = $1 ORDER BY id"#,
         reseller_id.0,
     )
@@ -74,6 +75,7 @@ async fn customers(connection: &mut PgConnection, reseller_id: ResellerId) -> sq
                 currency: row.currency.map(|code| code.parse().corrupt("customers.currency")).transpose()?,
                 tax_id: row.tax_id,
                 address: row.address,
+                country: row.country.map(|code| code.parse().corrupt("customers.country")).transpose()?,
                 time_zone: row.time_zone.map(|name| name.parse().corrupt("customers.time_zone")).transpose()?,
                 purchase_order: row.purchase_order,
                 fields: fields.remove(&row.id).unwrap_or_default(),

@@ -56,6 +56,8 @@ pub struct InvoiceState {
     pub stale: bool,
     /// BCP 47 tag.
     pub language: String,
+    /// Whether both parties have a country, as who wants e-invoices gives them.
+    pub names_countries: bool,
 }
 
 struct StateRow {
@@ -72,6 +74,7 @@ struct StateRow {
     total: BigDecimal,
     stale: bool,
     language: String,
+    names_countries: bool,
 }
 
 impl StateRow {
@@ -93,6 +96,7 @@ impl StateRow {
             total: self.total,
             stale: self.stale,
             language: self.language,
+            names_countries: self.names_countries,
         })
     }
 }
@@ -143,7 +147,8 @@ pub async fn lock(
     let row = sqlx::query_as!(
         StateRow,
         r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
-                  billing_period_end, currency, kind, status, version, document_id, total, stale, language
+                  billing_period_end, currency, kind, status, version, document_id, total, stale, language,
+                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AS "names_countries!"
            FROM invoices WHERE reseller_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
         reseller_id.0,
         id.0,
@@ -161,7 +166,8 @@ pub async fn lock_live(connection: &mut PgConnection, key: &InvoiceKey) -> sqlx:
     let row = sqlx::query_as!(
         StateRow,
         r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
-                  billing_period_end, currency, kind, status, version, document_id, total, stale, language
+                  billing_period_end, currency, kind, status, version, document_id, total, stale, language,
+                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AS "names_countries!"
            FROM invoices
            WHERE reseller_id = $1 AND customer_id = $2 AND provider = $3 AND billing_period_start = $4 AND currency = $5
              AND status NOT IN ('void', 'discarded') FOR NO KEY UPDATE"#,
@@ -189,7 +195,8 @@ pub async fn lock_drafts(
     let rows = sqlx::query_as!(
         StateRow,
         r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
-                  billing_period_end, currency, kind, status, version, document_id, total, stale, language
+                  billing_period_end, currency, kind, status, version, document_id, total, stale, language,
+                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AS "names_countries!"
            FROM invoices
            WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND status = 'draft'
              AND id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')

@@ -43,8 +43,8 @@ pub async fn input_hashes(connection: &mut PgConnection, reseller_id: ResellerId
              GROUP BY draft.id
          )
          SELECT draft.id AS "id: InvoiceId", md5(jsonb_build_array(
-             reseller.name, reseller.tax_id, reseller.address, reseller.branding,
-             customer.name, customer.language, customer.currency, customer.tax_id, customer.address,
+             reseller.name, reseller.tax_id, reseller.address, reseller.country, reseller.branding,
+             customer.name, customer.language, customer.currency, customer.tax_id, customer.address, customer.country,
              customer.time_zone, customer.purchase_order, printed_fields($1, customer.id),
              charged.charges
          )::text) AS "hash!"

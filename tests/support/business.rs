@@ -99,13 +99,15 @@ pub fn directory_of(reseller_id: ResellerId, customers: &[CustomerId]) -> Value 
             "language": if n % 2 == 0 { "es" } else { "en" },
             "currency": null,
             "tax_id": null,
+            "country": "ES",
             "contacts": [{ "email": format!("contact-{n}@example.com"), "name": format!("Contact {n}") }],
             "accounts": [{ "provider": PROVIDER, "account_id": format!("account-{n}") }],
             "tax_rates": [{ "name": "IVA", "rate": "0.21" }],
         })
     });
     json!({
-        "reseller": { "id": reseller_id, "name": "Reseller", "tax_id": null, "email": "billing@reseller.example" },
+        "reseller": { "id": reseller_id, "name": "Reseller", "tax_id": "ESB12345674", "country": "ES",
+            "email": "billing@reseller.example" },
         "customers": described.collect::<Vec<_>>(),
         "markups": [{ "customer_id": null, "provider": null, "rate": "0.125" }],
     })

@@ -192,7 +192,8 @@ impl Conductor<'_> {
     async fn render_draft(&self) -> anyhow::Result<()> {
         for draft in self.invoices(InvoiceStatus::Draft).await? {
             let profile = providers::find(&draft.provider)?;
-            for kind in profile.documents.iter().copied() {
+            // A draft is no invoice yet, so there is no e-invoice of it.
+            for kind in profile.documents.iter().copied().filter(|kind| *kind != DocumentKind::Ubl) {
                 self.hand_in(&render(&draft, kind), format!("render-{}-{kind}", draft.id)).await?;
             }
         }

@@ -33,6 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
         DocumentKind::DetailedCsv,
         DocumentKind::Print,
         DocumentKind::Json,
+        DocumentKind::Ubl,
     ],
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,

@@ -19,6 +19,7 @@ pub(super) const PROFILE: Profile = Profile {
         DocumentKind::DetailedCsv,
         DocumentKind::Print,
         DocumentKind::Json,
+        DocumentKind::Ubl,
     ],
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
