@@ -142,6 +142,9 @@ proptest! {
     ) {
         let mut content = report(FAILED, MAIL).into_bytes();
         for (at, byte, how) in changes {
+            if content.len() < 2 {
+                break;
+            }
             let at = at.index(content.len());
             match how {
                 0 => content[at] = byte,

@@ -174,19 +174,13 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             Some("RCPT") => {
                 let recipient = bracketed(&command);
                 fault = fault.or_else(|| shared.script.next_for(&recipient));
-                match fault {
-                    Some(Fault::RejectRecipient) => "550 5.1.1 no such mailbox\r\n",
-                    Some(Fault::RejectByPolicy) => "550 5.7.1 not from you\r\n",
-                    Some(Fault::RefuseRecipient) => "451 4.2.1 try again later\r\n",
-                    Some(Fault::HangBeforeContent) => std::future::pending().await,
-                    Some(Fault::HangUpPolitely) => return stream.write_all(b"421 4.3.2 closing\r\n").await,
-                    _ => {
-                        to.push(recipient);
-                        "250 OK\r\n"
-                    }
-                }
+                fault.and_then(Fault::answer_to_recipient).unwrap_or_else(|| {
+                    to.push(recipient);
+                    "250 OK\r\n"
+                })
             }
             Some("DATA") if fault == Some(Fault::DropBeforeContent) => return Ok(()),
+            Some("DATA") if fault == Some(Fault::HangBeforeContent) => std::future::pending().await,
             Some("DATA") if to.is_empty() => "503 RCPT first\r\n",
             Some("DATA") => {
                 stream.write_all(b"354 go ahead\r\n").await?;
@@ -194,10 +188,8 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
                     return Ok(());
                 }
                 let content = read_content(&mut stream).await?;
-                if fault == Some(Fault::RejectContent) {
-                    "554 not here\r\n"
-                } else if fault == Some(Fault::RefuseContent) {
-                    "452 4.3.1 no room for now\r\n"
+                if let Some(answer) = fault.and_then(Fault::answer_to_content) {
+                    answer
                 } else {
                     let mail = ReceivedMail { from: std::mem::take(&mut from), to: std::mem::take(&mut to), content };
                     shared.keep(mail).await?;
@@ -212,6 +204,9 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             _ => "502 unknown\r\n",
         };
         stream.write_all(reply.as_bytes()).await?;
+        if reply.starts_with("421") {
+            return Ok(());
+        }
     }
     Ok(())
 }

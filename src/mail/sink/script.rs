@@ -20,7 +20,7 @@ pub enum Fault {
     RejectByPolicy,
     /// Answers RCPT with 421 and closes the connection.
     HangUpPolitely,
-    /// Says nothing to RCPT, ever.
+    /// Says nothing to DATA, ever.
     HangBeforeContent,
     /// Closes the connection instead of asking for the content.
     DropBeforeContent,
@@ -34,6 +34,28 @@ pub enum Fault {
     DropAfterContent,
     /// Keeps the mail, then says nothing more.
     HangAfterContent,
+}
+
+impl Fault {
+    /// Returns what is said to RCPT instead of yes.
+    pub(super) fn answer_to_recipient(self) -> Option<&'static str> {
+        match self {
+            Self::RefuseRecipient => Some("451 4.2.1 try again later\r\n"),
+            Self::RejectRecipient => Some("550 5.1.1 no such mailbox\r\n"),
+            Self::RejectByPolicy => Some("550 5.7.1 not from you\r\n"),
+            Self::HangUpPolitely => Some("421 4.3.2 closing\r\n"),
+            _ => None,
+        }
+    }
+
+    /// Returns what is said to the content instead of keeping it.
+    pub(super) fn answer_to_content(self) -> Option<&'static str> {
+        match self {
+            Self::RefuseContent => Some("452 4.3.1 no room for now\r\n"),
+            Self::RejectContent => Some("554 not here\r\n"),
+            _ => None,
+        }
+    }
 }
 
 /// The faults to come.
