@@ -183,22 +183,9 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
             Some("DATA") if fault == Some(Fault::HangBeforeContent) => std::future::pending().await,
             Some("DATA") if to.is_empty() => "503 RCPT first\r\n",
             Some("DATA") => {
-                stream.write_all(b"354 go ahead\r\n").await?;
-                if fault == Some(Fault::DropDuringContent) {
-                    return Ok(());
-                }
-                let content = read_content(&mut stream).await?;
-                if let Some(answer) = fault.and_then(Fault::answer_to_content) {
-                    answer
-                } else {
-                    let mail = ReceivedMail { from: std::mem::take(&mut from), to: std::mem::take(&mut to), content };
-                    shared.keep(mail).await?;
-                    match fault {
-                        Some(Fault::DropAfterContent) => return Ok(()),
-                        Some(Fault::HangAfterContent) => std::future::pending().await,
-                        _ => "250 OK\r\n",
-                    }
-                }
+                let envelope = (std::mem::take(&mut from), std::mem::take(&mut to));
+                let Some(reply) = take_content(&mut stream, shared, fault, envelope).await? else { return Ok(()) };
+                reply
             }
             Some("QUIT") => return stream.write_all(b"221 bye\r\n").await,
             _ => "502 unknown\r\n",
@@ -209,6 +196,29 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Asks for the content, keeps it or not, and returns what is said to it; `None` hangs up.
+async fn take_content(
+    stream: &mut BufReader<TcpStream>,
+    shared: &Shared,
+    fault: Option<Fault>,
+    (from, to): (String, Vec<String>),
+) -> io::Result<Option<&'static str>> {
+    stream.write_all(b"354 go ahead\r\n").await?;
+    if fault == Some(Fault::DropDuringContent) {
+        return Ok(None);
+    }
+    let content = read_content(stream).await?;
+    if let Some(answer) = fault.and_then(Fault::answer_to_content) {
+        return Ok(Some(answer));
+    }
+    shared.keep(ReceivedMail { from, to, content }).await?;
+    match fault {
+        Some(Fault::DropAfterContent) => Ok(None),
+        Some(Fault::HangAfterContent) => std::future::pending().await,
+        _ => Ok(Some("250 OK\r\n")),
+    }
 }
 
 /// Reads up to the line that holds a single dot and undoes dot-stuffing (RFC 5321, section 4.5.2).
