@@ -200,7 +200,7 @@ async fn the_command_hands_in_each_report_of_a_mailbox_once_and_says_what_it_ski
     std::fs::write(&mailbox, format!("{separator}{first}\n{separator}{absent}"))?;
     // Too large for a job, and holding what is no text.
     let large = folder.path().join("large.eml");
-    std::fs::write(&large, [second.as_bytes(), &[0xff; 100_000]].concat())?;
+    std::fs::write(&large, [second.as_bytes(), &vec![0xff; 100_000]].concat())?;
 
     let (reseller, files) =
         (site.business.reseller_id.to_string(), [&mailbox, &large].map(|path| path.display().to_string()));
