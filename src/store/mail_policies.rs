@@ -18,11 +18,14 @@ pub async fn of_reseller(connection: &mut PgConnection, reseller_id: ResellerId)
     Ok(found.map(|Json(policy)| policy).unwrap_or_default())
 }
 
-/// Sets what a reseller chooses from now on.
+/// Sets what a reseller chooses from now on. What was chosen already, or is so without a word, is not written again.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn set(connection: &mut PgConnection, reseller_id: ResellerId, policy: MailPolicy) -> sqlx::Result<()> {
+    if of_reseller(&mut *connection, reseller_id).await? == policy {
+        return Ok(());
+    }
     sqlx::query!(
         "UPDATE resellers SET mail_policy = $2 WHERE id = $1 AND mail_policy <> $2",
         reseller_id.0,
