@@ -49,12 +49,14 @@ pub struct ImportCharges {
 /// # Errors
 /// When the text is no sha256: whatever it is, it does not become part of a path.
 pub fn charge_file_location(sha256: &str) -> Result<Path, NotASha256> {
+    check_sha256(sha256).map(|sha256| Path::from(format!("charge-files/{sha256}")))
+}
+
+/// Returns the text where it is a sha256.
+pub(super) fn check_sha256(text: &str) -> Result<&str, NotASha256> {
     let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if sha256.len() == 64 && sha256.bytes().all(digits) {
-        Ok(Path::from(format!("charge-files/{sha256}")))
-    } else {
-        Err(NotASha256(sha256.chars().take(80).collect()))
-    }
+    let is_sha256 = text.len() == 64 && text.bytes().all(digits);
+    is_sha256.then_some(text).ok_or_else(|| NotASha256(text.chars().take(80).collect()))
 }
 
 /// Says that a text is no sha256.

@@ -12,6 +12,7 @@
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
 //! | `render_document` | renders one export into the object store | invoice, version, kind, language, template, view, CSV options |
 //! | `send_notification` | sends one mail, at most once | notification |
+//! | `record_bounce` | records what a mail server says later of a mail | what is noted is not noted again |
 //! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
@@ -32,6 +33,7 @@ mod open_invoices;
 mod price_terms;
 mod prune_jobs;
 mod reconcile_charges;
+mod record_bounce;
 mod render_document;
 mod send_notification;
 mod start_bill_run;
@@ -49,6 +51,7 @@ pub use import_charges::{ImportCharges, charge_file_location};
 pub use open_invoices::OpenInvoices;
 pub use prune_jobs::PruneJobs;
 pub use reconcile_charges::ReconcileCharges;
+pub use record_bounce::{RecordBounce, bounce_location};
 pub use render_document::RenderDocument;
 pub use send_notification::SendNotification;
 pub use start_bill_run::StartBillRun;
@@ -69,6 +72,7 @@ pub fn registry() -> Registry<Context> {
         .with::<CorrectInvoice>()
         .with::<RenderDocument>()
         .with::<SendNotification>()
+        .with::<RecordBounce>()
         .with::<PruneJobs>()
         .with::<ReconcileCharges>()
         .with::<CheckHistory>()
@@ -104,6 +108,7 @@ mod tests {
         assert!(patience::<DiscardInvoice>() > half_an_hour);
         assert!(patience::<CorrectInvoice>() > half_an_hour);
         assert!(patience::<RenderDocument>() > half_an_hour);
+        assert!(patience::<RecordBounce>() > half_an_hour);
         assert!(patience::<ClearDeadLetters>() > half_an_hour);
         let days = patience::<SendNotification>().as_secs_f64() / 86_400.0;
         assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");

@@ -2,7 +2,8 @@
 //!
 //! The row is `sending` in the database before the SMTP conversation begins. An attempt that finds it so has followed
 //! one that died in the middle: whether the mail went out is unknown, and it is `uncertain`, not sent again. Running
-//! twice therefore equals running once for the customer. 4xx and trouble before the content was sent are tried again.
+//! twice therefore equals running once for the customer. 4xx and trouble before the content was sent are tried again. A
+//! reseller may choose that what is `uncertain` is sent once more ([`MailPolicy`](crate::domain::mail_policy::MailPolicy)).
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::{
     context::Context,
     domain::{
         download_link::DownloadGrant,
+        enhanced_status::EnhancedStatus,
         ids::{NotificationId, ResellerId},
         invoice::Invoice,
         invoice_event::EventName,
@@ -26,12 +28,14 @@ use crate::{
     language::Language,
     mail::{Attachment, Correspondent, InvoiceMessage, LinkedDocument, OutgoingMail, SendError, templates},
     providers,
-    queue::{Attempt, Finished, Job, JobError, Queue},
+    queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
         directory,
         documents::{self, StoredDocument},
-        invoices,
+        invoices, mail_policies,
         notifications::{self, StoredNotification},
+        operator_actions::Operator,
+        suppressions,
     },
 };
 
@@ -45,6 +49,17 @@ const LINKS_LAST: Days = Days::new(30);
 struct Enclosed {
     attachments: Vec<Attachment>,
     linked: Vec<StoredDocument>,
+}
+
+/// What became of a notification.
+struct Outcome {
+    state: &'static str,
+    /// For the notification; may hold an address.
+    reason: Option<String>,
+    /// For the ledger.
+    message: String,
+    /// Where the server says that the address does not exist: which, and its code.
+    refused: Option<(String, EnhancedStatus)>,
 }
 
 /// Names the notification.
@@ -78,7 +93,7 @@ impl Job for SendNotification {
             "queued" => {}
             "sending" => {
                 let why = "an earlier attempt ended in the middle of the conversation";
-                return self.conclude(&attempt, "sending", "uncertain", Some(why)).await;
+                return self.conclude(&context, &attempt, "sending", Outcome::new("uncertain", why)).await;
             }
             state => return Ok(attempt.complete_without_effects(format!("the notification is {state} already"))),
         }
@@ -86,12 +101,12 @@ impl Job for SendNotification {
             .await?
             .ok_or_else(|| JobError::permanent(format!("invoice {} does not exist", notification.invoice_id)))?;
         if let Some(why) = suppressed_because(&notification, &invoice) {
-            return self.conclude(&attempt, "queued", "suppressed", Some(&why)).await;
+            return self.conclude(&context, &attempt, "queued", Outcome::new("suppressed", &why)).await;
         }
         let mail = match self.prepare(&context, &mut connection, &notification, &invoice).await {
             Err(JobError::Permanent(error)) => {
                 let why = JobError::Permanent(error).full_message();
-                return self.conclude(&attempt, "queued", "failed", Some(&why)).await;
+                return self.conclude(&context, &attempt, "queued", Outcome::new("failed", &why)).await;
             }
             mail => mail?,
         };
@@ -99,7 +114,46 @@ impl Job for SendNotification {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         drop(connection);
-        self.send(&context, &attempt, &mail).await
+        match context.mailer.send(&mail).await {
+            Err(error @ SendError::Temporary { .. }) => {
+                let mut connection = context.pool.acquire().await?;
+                let reason = error.to_string();
+                notifications::change_state(&mut connection, self.id(), ("sending", "queued"), Some(&reason)).await?;
+                // SMTP has no field in which a server could name the time to come back.
+                Err(JobError::transient(error))
+            }
+            sent => {
+                let outcome = Outcome::of(&sent, &notification.recipient);
+                self.conclude(&context, &attempt, "sending", outcome).await
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn new(state: &'static str, reason: &str) -> Self {
+        Self { state, reason: Some(reason.to_owned()), message: format!("{state}: {reason}"), refused: None }
+    }
+
+    /// Says what the answer to a mail makes of its notification.
+    fn of(sent: &Result<(), SendError>, recipient: &str) -> Self {
+        let Err(error) = sent else {
+            return Self { state: "sent", reason: None, message: "sent".to_owned(), refused: None };
+        };
+        match error {
+            SendError::Temporary { .. } => Self::new("queued", &error.to_string()),
+            SendError::Uncertain { .. } => Self::new("uncertain", &error.to_string()),
+            SendError::Unbuildable(_) => Self::new("failed", &error.to_string()),
+            SendError::Rejected { reply, .. } => {
+                let status = EnhancedStatus::at_start_of(reply);
+                let refused = status.filter(|status| status.says_the_address_does_not_exist());
+                Self {
+                    reason: Some(format!("{error}: {reply}")),
+                    refused: refused.map(|status| (recipient.to_owned(), status)),
+                    ..Self::new("failed", &error.to_string())
+                }
+            }
+        }
     }
 }
 
@@ -108,41 +162,55 @@ impl SendNotification {
         (self.reseller_id, self.notification_id)
     }
 
-    async fn send(&self, context: &Context, attempt: &Attempt, mail: &OutgoingMail) -> Result<Finished, JobError> {
-        match context.mailer.send(mail).await {
-            Ok(()) => self.conclude(attempt, "sending", "sent", None).await,
-            Err(error @ (SendError::Rejected { .. } | SendError::Unbuildable(_))) => {
-                self.conclude(attempt, "sending", "failed", Some(&error.to_string())).await
-            }
-            Err(error @ SendError::Uncertain { .. }) => {
-                self.conclude(attempt, "sending", "uncertain", Some(&error.to_string())).await
-            }
-            Err(error @ SendError::Temporary { .. }) => {
-                let mut connection = context.pool.acquire().await?;
-                notifications::change_state(&mut connection, self.id(), ("sending", "queued"), None).await?;
-                // SMTP has no field in which a server could name the time to come back.
-                Err(JobError::transient(error))
-            }
-        }
-    }
-
-    /// Records what became of the notification, together with the job's outcome.
+    /// Records what became of the notification, together with the job's outcome and what the reseller's policy makes of it.
     async fn conclude(
         &self,
+        context: &Context,
         attempt: &Attempt,
         from: &str,
-        to: &str,
-        reason: Option<&str>,
+        outcome: Outcome,
     ) -> Result<Finished, JobError> {
-        let mut effects = attempt.begin().await?;
-        if !notifications::change_state(effects.connection(), self.id(), (from, to), reason).await? {
+        let (states, reason) = ((from, outcome.state), outcome.reason.as_deref());
+        let mut effects = match attempt.begin().await {
+            // Too late: the mail may be out, and nobody would say so any more.
+            Err(JobError::Cancelled) => {
+                let mut connection = context.pool.acquire().await?;
+                notifications::change_state(&mut connection, self.id(), states, reason).await?;
+                return Err(JobError::Cancelled);
+            }
+            begun => begun?,
+        };
+        if !notifications::change_state(effects.connection(), self.id(), states, reason).await? {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
-        if matches!(to, "failed" | "uncertain") {
+        if matches!(outcome.state, "failed" | "uncertain") {
             // The reason may name an address; it is kept in the row, not in the log.
-            tracing::warn!(notification_id = %self.notification_id, "the mail is {to}");
+            tracing::warn!(notification_id = %self.notification_id, "the mail is {}", outcome.state);
         }
-        effects.complete(reason.map_or_else(|| to.to_owned(), |reason| format!("{to}: {reason}"))).await
+        self.follow_policy(&mut effects, &outcome).await?;
+        effects.complete(outcome.message).await
+    }
+
+    async fn follow_policy(&self, effects: &mut Effects, outcome: &Outcome) -> Result<(), JobError> {
+        if outcome.state != "uncertain" && outcome.refused.is_none() {
+            return Ok(());
+        }
+        let policy = mail_policies::of_reseller(effects.connection(), self.reseller_id).await?;
+        if let Some((address, status)) = outcome.refused.as_ref().filter(|_| policy.suppress_rejected) {
+            let reason = format!("refused: {status}, the address does not exist");
+            let operator = Operator { name: Self::KIND, reason: &reason };
+            suppressions::add(effects.connection(), self.reseller_id, address, operator).await?;
+        }
+        // Once more is not again and again: a server that hangs up on every mail would deliver each many times.
+        let is_resent = outcome.state == "uncertain"
+            && policy.resend_uncertain
+            && notifications::times_uncertain(effects.connection(), self.id()).await? == 1;
+        if is_resent {
+            let reason = Some("it may have been delivered; by the reseller's policy it is sent once more");
+            notifications::change_state(effects.connection(), self.id(), ("uncertain", "queued"), reason).await?;
+            effects.enqueue(self, format!("{} once more", self.notification_id)).await?;
+        }
+        Ok(())
     }
 
     async fn prepare(

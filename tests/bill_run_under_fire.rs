@@ -3,11 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use billrunner::{
-    jobs::{InitialStatus, registry},
-    queue::{JobOptions, RequestId},
-    store::{event_chain::find_broken_link, jobs},
-};
+use billrunner::{jobs::InitialStatus, store::event_chain::find_broken_link};
 use sqlx::PgPool;
 
 use crate::support::{
@@ -31,12 +27,7 @@ impl BillRun {
 
     /// Hands the bill run in, under a request id.
     async fn bill(&self, request: &str) -> Result<()> {
-        let run = self.0.business.bill_run(InitialStatus::Open, Some(true));
-        let new = registry().prepare(&run, RequestId::new("test", request), "tester", JobOptions::default())?;
-        let mut transaction = self.pool().begin().await?;
-        jobs::accept(&mut transaction, &new).await?;
-        jobs::notify_dispatchers(&mut transaction).await?;
-        Ok(transaction.commit().await?)
+        self.0.hand_in(&self.0.business.bill_run(InitialStatus::Open, Some(true)), request).await
     }
 
     /// Waits until the bill run is in its middle: something is open and something is not.

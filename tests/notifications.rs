@@ -21,14 +21,14 @@ use crate::support::desk::Desk;
 const ASKED: [Option<bool>; 3] = [None, Some(true), Some(false)];
 
 impl Desk {
-    async fn change(&self, customer: usize, to: InvoiceStatus, notify: Option<bool>) -> Result<()> {
+    pub async fn change(&self, customer: usize, to: InvoiceStatus, notify: Option<bool>) -> Result<()> {
         let change = ChangeInvoiceStatus { notify, ..self.to(self.id(customer).await?, to) };
         self.office.done(&change).await?;
         self.office.settled().await
     }
 
     /// Returns state and reason of each notification, oldest first.
-    async fn notifications(&self) -> Result<Vec<(String, Option<String>)>> {
+    pub async fn notifications(&self) -> Result<Vec<(String, Option<String>)>> {
         let sql = "SELECT state, reason FROM notifications ORDER BY event_sequence, recipient";
         Ok(sqlx::query_as(sql).fetch_all(&self.office.pool).await?)
     }
@@ -40,7 +40,7 @@ impl Desk {
         Ok(sqlx::query_scalar(sql).bind(id).fetch_all(&self.office.pool).await?)
     }
 
-    async fn send(&self, notification_id: NotificationId) -> Result<String> {
+    pub async fn send(&self, notification_id: NotificationId) -> Result<String> {
         self.office.done(&SendNotification { reseller_id: self.business.reseller_id, notification_id }).await
     }
 }

@@ -102,19 +102,19 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
             list(&waivers::unassigned_accounts(&mut transaction, filter).await?, output)
         }
         Command::Waive { which, asked } => {
-            require_reason(&asked)?;
+            let operator = asked.said()?;
             providers::find(&which.month.provider).map_err(|error| Failure::Usage(error.to_string()))?;
             if !waivers::is_unassigned(&mut transaction, which.account_month()).await? {
                 let way_out = "`billrunner accounts unassigned` lists those that have some";
                 return Err(Failure::NotFound(format!("{} has no unassigned charges; {way_out}", which.name())).into());
             }
-            let is_new = waivers::waive(&mut transaction, which.account_month(), asked.operator()).await?;
+            let is_new = waivers::waive(&mut transaction, which.account_month(), operator).await?;
             transaction.commit().await?;
             output.line(&format!("{} {}", which.name(), if is_new { "is waived" } else { "was waived already" }))
         }
         Command::TakeBack { which, asked } => {
-            require_reason(&asked)?;
-            if !waivers::take_back(&mut transaction, which.account_month(), asked.operator()).await? {
+            let operator = asked.said()?;
+            if !waivers::take_back(&mut transaction, which.account_month(), operator).await? {
                 let way_out = "`billrunner accounts unassigned` lists waivers";
                 return Err(Failure::NotFound(format!("{} is not waived; {way_out}", which.name())).into());
             }
@@ -136,15 +136,6 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
             })
         }
     }
-}
-
-fn require_reason(asked: &WithReason) -> Result<(), Failure> {
-    let operator = asked.operator();
-    let is_said = |text: &str| !text.trim().is_empty();
-    if is_said(operator.reason) && is_said(operator.name) {
-        return Ok(());
-    }
-    Err(Failure::Usage("say why in `--reason` and who in `--by`; neither may be empty".to_owned()))
 }
 
 fn list(found: &[UnassignedAccount], output: Output) -> anyhow::Result<()> {

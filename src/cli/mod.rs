@@ -12,6 +12,7 @@ mod bench_http;
 mod bench_import;
 mod bench_invoices;
 mod bill_runs;
+mod bounces;
 mod config;
 mod dead;
 mod demo;
@@ -24,7 +25,9 @@ mod export_focus;
 mod import;
 mod invoices;
 mod jobs;
+mod mail;
 mod month;
+mod notifications;
 mod operator;
 mod output;
 mod queues;
@@ -33,6 +36,7 @@ mod sample_data;
 mod schedules;
 mod schema;
 mod setup;
+mod suppressions;
 mod verify;
 mod web;
 mod worker;
@@ -93,6 +97,15 @@ enum Command {
     /// List and render an invoice's documents, and make links for customers.
     #[command(subcommand)]
     Documents(documents::Command),
+    /// List, show and send again what customers were told.
+    #[command(subcommand)]
+    Notifications(notifications::Command),
+    /// List, add and remove addresses that are never written to.
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
+    /// Take in what mail servers report.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Check events, numbers, sums, statuses and documents; say what is wrong, where, and what to do.
     Verify(verify::Arguments),
     /// List, show, cancel and retry jobs.
@@ -185,6 +198,9 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Accounts(command) => accounts::run(command, config, output).await,
         Command::Invoices(command) => invoices::run(command, config, output).await,
         Command::Documents(command) => documents::run(command, config, output).await,
+        Command::Notifications(command) => notifications::run(command, config, output).await,
+        Command::Suppressions(command) => suppressions::run(command, config, output).await,
+        Command::Mail(command) => mail::run(command, config, output).await,
         Command::Verify(arguments) => verify::run(&arguments, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
         Command::Schedules(command) => schedules::run(command, config, output).await,

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::Failure;
 use crate::store::operator_actions::Operator;
 
 /// For changes that take something from somebody: the reason is asked for.
@@ -29,6 +30,14 @@ pub struct PerhapsWithReason {
 impl WithReason {
     pub fn operator(&self) -> Operator<'_> {
         Operator { name: &self.by, reason: &self.reason }
+    }
+
+    /// Returns who and why, where both are said.
+    pub fn said(&self) -> Result<Operator<'_>, Failure> {
+        if self.reason.trim().is_empty() || self.by.trim().is_empty() {
+            return Err(Failure::Usage("say why in `--reason` and who in `--by`; neither may be empty".to_owned()));
+        }
+        Ok(self.operator())
     }
 }
 

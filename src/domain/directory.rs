@@ -17,6 +17,7 @@ use super::{
     custom_field::CustomField,
     ids::{CustomerId, ResellerId},
     language_tag::LanguageTag,
+    mail_policy::MailPolicy,
     money::Currency,
     price_rules::PriceRule,
     taxes::TaxRate,
@@ -50,6 +51,9 @@ pub struct Directory {
     /// How CSV files are written, as a whole; left out it stays as it is.
     #[serde(default)]
     pub csv_options: Option<CsvOptions>,
+    /// What happens to mails that were lost or refused, as a whole; left out it stays as it is.
+    #[serde(default)]
+    pub mail_policy: Option<MailPolicy>,
     /// Rates by day; the latest up to the billing period's last day applies.
     #[serde(default)]
     pub exchange_rates: Vec<DatedExchangeRate>,

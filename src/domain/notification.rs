@@ -1,6 +1,71 @@
-//! When a customer is told of a change, and when never.
+//! When a customer is told of a change, and when never; and where the telling stands.
+
+use std::{fmt, str::FromStr};
 
 use super::invoice_status::Step;
+
+/// Where a notification stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationState {
+    /// It is to be sent.
+    Queued,
+    /// The conversation with the mail server has begun, and nothing is known of its end.
+    Sending,
+    /// The mail server took it.
+    Sent,
+    /// It is not sent, for the reason that stands with it.
+    Suppressed,
+    /// It will not arrive: a mail server refused it, at once or later.
+    Failed,
+    /// It may have been delivered.
+    Uncertain,
+}
+
+/// Says that a text is no state of a notification.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown state `{0}`; known: queued, sending, sent, suppressed, failed, uncertain")]
+pub struct UnknownNotificationState(String);
+
+impl NotificationState {
+    /// All states.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Sending, Self::Sent, Self::Suppressed, Self::Failed, Self::Uncertain];
+
+    /// Returns its name in the database and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Suppressed => "suppressed",
+            Self::Failed => "failed",
+            Self::Uncertain => "uncertain",
+        }
+    }
+
+    /// Tells whether nothing more happens by itself, so that a person may have it sent again.
+    pub fn has_ended(self) -> bool {
+        match self {
+            Self::Queued | Self::Sending => false,
+            Self::Sent | Self::Suppressed | Self::Failed | Self::Uncertain => true,
+        }
+    }
+}
+
+impl FromStr for NotificationState {
+    type Err = UnknownNotificationState;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        found.ok_or_else(|| UnknownNotificationState(text.chars().take(40).collect()))
+    }
+}
+
+impl fmt::Display for NotificationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// How a status change came to be asked for; each path has its own default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,9 @@
 //! the [`Mailer`]. What can go wrong on the way is told apart by what to do about it: see [`SendError`]. [`sink`] is a
 //! mail server to look at, for `billrunner demo` and the tests.
 
+mod delivery_report;
 mod invoice_message;
+mod mailbox;
 mod mailer;
 mod one_line;
 mod outgoing;
@@ -14,7 +16,9 @@ pub mod sink;
 pub mod templates;
 
 pub use self::{
+    delivery_report::{DeliveryAction, DeliveryReport, MAX_REPORT_BYTES, NotADeliveryReport, RecipientReport},
     invoice_message::{AttachedDocument, InvoiceMessage, LinkedDocument},
+    mailbox::messages_of,
     mailer::{InvalidMailerUrl, Mailer, SendError},
-    outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail, message_id},
+    outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail, message_id, notification_of},
 };

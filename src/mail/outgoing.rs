@@ -122,6 +122,11 @@ pub fn message_id(notification: NotificationId, domain: &str) -> String {
     format!("<{notification}@{domain}>")
 }
 
+/// Returns the notification that a Message-ID was derived from, as far as the text alone can tell.
+pub fn notification_of(message_id: &str) -> Option<NotificationId> {
+    message_id.strip_prefix('<')?.split_once('@')?.0.parse().ok()
+}
+
 impl OutgoingMail {
     /// Puts the mail together as it goes over the wire, before dot-stuffing.
     ///

@@ -3,12 +3,11 @@
 //! It listens on this machine only, at a port of the system's choosing, and stops when dropped.
 
 use std::{
-    collections::VecDeque,
     io,
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -20,7 +19,11 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+pub use self::script::Fault;
+use self::script::Script;
 use super::mailer::write_file;
+
+mod script;
 
 /// A mail as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,25 +36,6 @@ pub struct ReceivedMail {
     pub content: Vec<u8>,
 }
 
-/// What the sink does wrong with one mail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Answers MAIL with 451.
-    RefuseSender,
-    /// Answers RCPT with 550.
-    RejectRecipient,
-    /// Closes the connection instead of asking for the content.
-    DropBeforeContent,
-    /// Answers the content with 554.
-    RejectContent,
-    /// Closes the connection while the content comes in, and forgets it.
-    DropDuringContent,
-    /// Keeps the mail, then closes the connection without an answer.
-    DropAfterContent,
-    /// Keeps the mail, then says nothing more.
-    HangAfterContent,
-}
-
 /// The running server.
 pub struct Sink {
     address: SocketAddr,
@@ -62,7 +46,7 @@ pub struct Sink {
 struct Shared {
     folder: Option<PathBuf>,
     received: watch::Sender<Vec<ReceivedMail>>,
-    faults: Mutex<VecDeque<Fault>>,
+    script: Script,
     connections: AtomicUsize,
 }
 
@@ -77,7 +61,7 @@ impl Sink {
         let shared = Arc::new(Shared {
             folder,
             received: watch::Sender::default(),
-            faults: Mutex::default(),
+            script: Script::default(),
             connections: AtomicUsize::new(0),
         });
         let server = tokio::spawn(listen(listener, Arc::clone(&shared)));
@@ -103,7 +87,22 @@ impl Sink {
 
     /// Has the next mail without a fault planned for it meet this one.
     pub fn plan(&self, fault: Fault) {
-        self.shared.faults().push_back(fault);
+        self.shared.script.plan(fault);
+    }
+
+    /// Has the next mails to this address meet these faults, one each, in this order.
+    pub fn plan_for(&self, recipient: &str, faults: impl IntoIterator<Item = Fault>) {
+        self.shared.script.plan_for(recipient, faults);
+    }
+
+    /// Says nothing to new connections, as a server does that is overrun, until [`Sink::greet`].
+    pub fn keep_silent(&self) {
+        self.shared.script.set_silent(true);
+    }
+
+    /// Greets those that wait, and new ones.
+    pub fn greet(&self) {
+        self.shared.script.set_silent(false);
     }
 
     /// Returns how many connections were made so far.
@@ -119,10 +118,6 @@ impl Drop for Sink {
 }
 
 impl Shared {
-    fn faults(&self) -> MutexGuard<'_, VecDeque<Fault>> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn keep(&self, mail: ReceivedMail) -> io::Result<()> {
         let mut number = 0;
         let content = mail.content.clone();
@@ -157,6 +152,7 @@ async fn listen(listener: TcpListener, shared: Arc<Shared>) {
 async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
+    shared.script.may_greet().await;
     stream.write_all(b"220 sink.localhost ESMTP\r\n").await?;
     let (mut from, mut to, mut fault) = (String::new(), Vec::new(), None);
     let mut line = String::new();
@@ -171,41 +167,58 @@ async fn converse(stream: TcpStream, shared: &Shared) -> io::Result<()> {
                 "250 OK\r\n"
             }
             Some("MAIL") => {
-                fault = shared.faults().pop_front();
+                fault = shared.script.next();
                 (from, to) = (bracketed(&command), Vec::new());
                 if fault == Some(Fault::RefuseSender) { "451 try again later\r\n" } else { "250 OK\r\n" }
             }
-            Some("RCPT") if fault == Some(Fault::RejectRecipient) => "550 5.1.1 no such mailbox\r\n",
             Some("RCPT") => {
-                to.push(bracketed(&command));
-                "250 OK\r\n"
+                let recipient = bracketed(&command);
+                fault = fault.or_else(|| shared.script.next_for(&recipient));
+                fault.and_then(Fault::answer_to_recipient).unwrap_or_else(|| {
+                    to.push(recipient);
+                    "250 OK\r\n"
+                })
             }
             Some("DATA") if fault == Some(Fault::DropBeforeContent) => return Ok(()),
+            Some("DATA") if fault == Some(Fault::HangBeforeContent) => std::future::pending().await,
             Some("DATA") if to.is_empty() => "503 RCPT first\r\n",
             Some("DATA") => {
-                stream.write_all(b"354 go ahead\r\n").await?;
-                if fault == Some(Fault::DropDuringContent) {
-                    return Ok(());
-                }
-                let content = read_content(&mut stream).await?;
-                if fault == Some(Fault::RejectContent) {
-                    "554 not here\r\n"
-                } else {
-                    let mail = ReceivedMail { from: std::mem::take(&mut from), to: std::mem::take(&mut to), content };
-                    shared.keep(mail).await?;
-                    match fault {
-                        Some(Fault::DropAfterContent) => return Ok(()),
-                        Some(Fault::HangAfterContent) => std::future::pending().await,
-                        _ => "250 OK\r\n",
-                    }
-                }
+                let envelope = (std::mem::take(&mut from), std::mem::take(&mut to));
+                let Some(reply) = take_content(&mut stream, shared, fault, envelope).await? else { return Ok(()) };
+                reply
             }
             Some("QUIT") => return stream.write_all(b"221 bye\r\n").await,
             _ => "502 unknown\r\n",
         };
         stream.write_all(reply.as_bytes()).await?;
+        if reply.starts_with("421") {
+            return Ok(());
+        }
     }
     Ok(())
+}
+
+/// Asks for the content, keeps it or not, and returns what is said to it; `None` hangs up.
+async fn take_content(
+    stream: &mut BufReader<TcpStream>,
+    shared: &Shared,
+    fault: Option<Fault>,
+    (from, to): (String, Vec<String>),
+) -> io::Result<Option<&'static str>> {
+    stream.write_all(b"354 go ahead\r\n").await?;
+    if fault == Some(Fault::DropDuringContent) {
+        return Ok(None);
+    }
+    let content = read_content(stream).await?;
+    if let Some(answer) = fault.and_then(Fault::answer_to_content) {
+        return Ok(Some(answer));
+    }
+    shared.keep(ReceivedMail { from, to, content }).await?;
+    match fault {
+        Some(Fault::DropAfterContent) => Ok(None),
+        Some(Fault::HangAfterContent) => std::future::pending().await,
+        _ => Ok(Some("250 OK\r\n")),
+    }
 }
 
 /// Reads up to the line that holds a single dot and undoes dot-stuffing (RFC 5321, section 4.5.2).

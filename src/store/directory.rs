@@ -5,7 +5,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Corrupt, accounts, branding, csv_options, custom_fields,
+    Corrupt, accounts, branding, csv_options, custom_fields, mail_policies,
     operator_actions::Operator,
     price_book::{self, PriceBookError},
     stale_drafts,
@@ -88,6 +88,9 @@ pub async fn apply(connection: &mut PgConnection, directory: &Directory) -> Resu
     apply_reseller(connection, directory).await?;
     if let Some(options) = directory.csv_options {
         csv_options::set(connection, reseller_id, options).await?;
+    }
+    if let Some(policy) = directory.mail_policy {
+        mail_policies::set(connection, reseller_id, policy).await?;
     }
     for customer in &directory.customers {
         apply_customer(connection, reseller_id, customer).await?;

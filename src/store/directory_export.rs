@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bigdecimal::BigDecimal;
 use sqlx::PgConnection;
 
-use super::{Corrupt, branding, csv_options, custom_fields, price_book, price_terms, waivers};
+use super::{Corrupt, branding, csv_options, custom_fields, mail_policies, price_book, price_terms, waivers};
 use crate::domain::{
     directory::{
         Contact, Customer, DatedExchangeRate, Directory, Markup, ProviderAccount, Reseller, SuppressedAddress,
@@ -48,6 +48,7 @@ pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> s
         custom_charges: price_book::custom_charges(connection, reseller_id).await?,
         pricing_policy: Some(price_terms::policy(connection, reseller_id).await?),
         csv_options: Some(csv_options::of_reseller(connection, reseller_id).await?),
+        mail_policy: Some(mail_policies::of_reseller(connection, reseller_id).await?),
         exchange_rates: exchange_rates(connection, reseller_id).await?,
         suppressed_addresses: suppressed_addresses(connection, reseller_id).await?,
         unassigned_waivers: waivers::waivers(connection, reseller_id).await?,

@@ -37,6 +37,8 @@ pub mod job_kinds;
 pub mod job_list;
 pub mod job_status;
 pub mod jobs;
+pub mod mail_policies;
+pub mod notification_list;
 pub mod notifications;
 pub mod opening;
 pub mod operator_actions;
@@ -47,6 +49,7 @@ pub mod reconciliation;
 pub mod schedules;
 pub mod stale_drafts;
 pub mod sum_checks;
+pub mod suppressions;
 pub mod waivers;
 pub mod workers;
 

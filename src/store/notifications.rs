@@ -171,3 +171,79 @@ pub async fn change_state(
     .await?;
     Ok(changed.rows_affected() == 1)
 }
+
+/// A word on what became of a notification, beside its states.
+#[derive(Clone, Copy, Debug)]
+pub struct Note<'a> {
+    /// Such as `delayed`.
+    pub what: &'a str,
+    /// In words.
+    pub reason: &'a str,
+    /// A person, for what a person asked for.
+    pub noted_by: Option<&'a str>,
+}
+
+/// Adds a note to a notification's history; where it stands there already, nothing changes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note(
+    connection: &mut PgConnection,
+    (reseller_id, id): (ResellerId, NotificationId),
+    note: Note<'_>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO notification_history (reseller_id, notification_id, what, reason, noted_by)
+         SELECT $1, $2, $3, $4, $5
+         WHERE NOT EXISTS (SELECT FROM notification_history
+             WHERE reseller_id = $1 AND notification_id = $2 AND reason = $4)",
+        reseller_id.0,
+        id.0,
+        note.what,
+        note.reason,
+        note.noted_by,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Returns how often a notification's fate was unknown so far.
+///
+/// # Errors
+/// When the database fails.
+pub async fn times_uncertain(
+    connection: &mut PgConnection,
+    (reseller_id, id): (ResellerId, NotificationId),
+) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM notification_history
+           WHERE reseller_id = $1 AND notification_id = $2 AND what = 'uncertain'"#,
+        reseller_id.0,
+        id.0,
+    )
+    .fetch_one(connection)
+    .await
+}
+
+/// Marks a mail that a server took, or may have taken, as failed. Returns false where none is: it is yet to be sent, or is
+/// marked already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn mark_bounced(
+    connection: &mut PgConnection,
+    (reseller_id, id): (ResellerId, NotificationId),
+    reason: &str,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "UPDATE notifications SET state = 'failed', reason = $3, finished_at = now()
+         WHERE reseller_id = $1 AND id = $2 AND state IN ('sending', 'sent', 'uncertain')",
+        reseller_id.0,
+        id.0,
+        reason,
+    )
+    .execute(connection)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}

@@ -7,6 +7,7 @@ pub mod business;
 pub mod charge_text;
 pub mod compatibility;
 pub mod customer;
+pub mod delivery_report;
 pub mod desk;
 pub mod draft;
 pub mod fixture;

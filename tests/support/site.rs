@@ -6,7 +6,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use billrunner::mail::sink::Sink;
+use billrunner::{
+    context::Context as JobContext,
+    jobs::registry,
+    mail::sink::Sink,
+    queue::{Job, JobOptions, RequestId},
+    store::jobs,
+};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
 
@@ -41,6 +47,15 @@ impl Site {
 
     pub fn pool(&self) -> &PgPool {
         &self.database.pool
+    }
+
+    /// Hands a job in, under a request id.
+    pub async fn hand_in<J: Job<Context = JobContext>>(&self, job: &J, request: &str) -> Result<()> {
+        let new = registry().prepare(job, RequestId::new("test", request), "tester", JobOptions::default())?;
+        let mut transaction = self.pool().begin().await?;
+        jobs::accept(&mut transaction, &new).await?;
+        jobs::notify_dispatchers(&mut transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Starts a worker that is quick to rescue and to retry.
