@@ -12,17 +12,22 @@
 //! | `correct_invoice` | voids an invoice and generates it anew | invoice and version |
 //! | `render_document` | renders one export into the object store | invoice, version, kind, language, template, view, CSV options |
 //! | `send_notification` | sends one mail, at most once | notification |
+//! | `announce_document` | tells a customer's contacts of a document somebody had rendered | the job |
+//! | `send_operator_mail` | sends one mail to an operator, at most once | the mail |
+//! | `report_dead_letters` | tells operators of dead jobs, at most once an hour | the hour |
 //! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
 //! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |
 
+mod announce_document;
 mod bill_run_plan;
 mod bill_run_proof;
 mod change_invoice_status;
 mod check_history;
 mod clear_dead_letters;
 mod correct_invoice;
+mod customer_message;
 mod detailed_parts;
 mod discard_invoice;
 mod finish_bill_run;
@@ -33,10 +38,13 @@ mod price_terms;
 mod prune_jobs;
 mod reconcile_charges;
 mod render_document;
+mod report_dead_letters;
 mod send_notification;
+mod send_operator_mail;
 mod start_bill_run;
 mod verification;
 
+pub use announce_document::AnnounceDocument;
 pub use bill_run_plan::{Action, BillRunPlan, PlannedInvoice, ProvisionalMonth};
 pub use change_invoice_status::ChangeInvoiceStatus;
 pub use check_history::CheckHistory;
@@ -50,7 +58,9 @@ pub use open_invoices::OpenInvoices;
 pub use prune_jobs::PruneJobs;
 pub use reconcile_charges::ReconcileCharges;
 pub use render_document::RenderDocument;
+pub use report_dead_letters::ReportDeadLetters;
 pub use send_notification::SendNotification;
+pub use send_operator_mail::SendOperatorMail;
 pub use start_bill_run::StartBillRun;
 pub use verification::{Check, Finding, Report, Verification};
 
@@ -69,6 +79,9 @@ pub fn registry() -> Registry<Context> {
         .with::<CorrectInvoice>()
         .with::<RenderDocument>()
         .with::<SendNotification>()
+        .with::<AnnounceDocument>()
+        .with::<SendOperatorMail>()
+        .with::<ReportDeadLetters>()
         .with::<PruneJobs>()
         .with::<ReconcileCharges>()
         .with::<CheckHistory>()
@@ -105,7 +118,11 @@ mod tests {
         assert!(patience::<CorrectInvoice>() > half_an_hour);
         assert!(patience::<RenderDocument>() > half_an_hour);
         assert!(patience::<ClearDeadLetters>() > half_an_hour);
-        let days = patience::<SendNotification>().as_secs_f64() / 86_400.0;
-        assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");
+        assert!(patience::<AnnounceDocument>() > half_an_hour);
+        assert!(patience::<ReportDeadLetters>() > half_an_hour);
+        for patience in [patience::<SendNotification>(), patience::<SendOperatorMail>()] {
+            let days = patience.as_secs_f64() / 86_400.0;
+            assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");
+        }
     }
 }

@@ -12,23 +12,24 @@ use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::render_document::ATTACHED;
+use super::{customer_message::Prepared, render_document::ATTACHED};
 use crate::{
     context::Context,
     domain::{
+        document::DocumentKind,
         download_link::DownloadGrant,
         ids::{NotificationId, ResellerId},
         invoice::Invoice,
         invoice_event::EventName,
         invoice_status::InvoiceStatus,
         language_tag::NotALanguageTag,
+        notification::Intent,
     },
     language::Language,
     mail::{Attachment, Correspondent, InvoiceMessage, LinkedDocument, OutgoingMail, SendError, templates},
     providers,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
-        directory,
         documents::{self, StoredDocument},
         invoices,
         notifications::{self, StoredNotification},
@@ -45,6 +46,8 @@ const LINKS_LAST: Days = Days::new(30);
 struct Enclosed {
     attachments: Vec<Attachment>,
     linked: Vec<StoredDocument>,
+    /// What the mail's button leads to.
+    button: Option<StoredDocument>,
 }
 
 /// Names the notification.
@@ -85,10 +88,17 @@ impl Job for SendNotification {
         let invoice = invoices::find(&mut connection, self.reseller_id, notification.invoice_id)
             .await?
             .ok_or_else(|| JobError::permanent(format!("invoice {} does not exist", notification.invoice_id)))?;
-        if let Some(why) = suppressed_because(&notification, &invoice) {
+        let prepared = match Prepared::load(&mut connection, &notification, &invoice).await {
+            Err(JobError::Permanent(error)) => {
+                let why = JobError::Permanent(error).full_message();
+                return self.conclude(&attempt, "queued", "failed", Some(&why)).await;
+            }
+            prepared => prepared?,
+        };
+        if let Some(why) = suppressed_because(&notification, &invoice, &prepared) {
             return self.conclude(&attempt, "queued", "suppressed", Some(&why)).await;
         }
-        let mail = match self.prepare(&context, &mut connection, &notification, &invoice).await {
+        let mail = match self.prepare(&context, &mut connection, (&notification, &invoice), &prepared).await {
             Err(JobError::Permanent(error)) => {
                 let why = JobError::Permanent(error).full_message();
                 return self.conclude(&attempt, "queued", "failed", Some(&why)).await;
@@ -99,7 +109,7 @@ impl Job for SendNotification {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         drop(connection);
-        self.send(&context, &attempt, &mail).await
+        self.send(&context, &attempt, &mail, prepared.copies()).await
     }
 }
 
@@ -108,9 +118,15 @@ impl SendNotification {
         (self.reseller_id, self.notification_id)
     }
 
-    async fn send(&self, context: &Context, attempt: &Attempt, mail: &OutgoingMail) -> Result<Finished, JobError> {
+    async fn send(
+        &self,
+        context: &Context,
+        attempt: &Attempt,
+        mail: &OutgoingMail,
+        copies: &[String],
+    ) -> Result<Finished, JobError> {
         match context.mailer.send(mail).await {
-            Ok(()) => self.conclude(attempt, "sending", "sent", None).await,
+            Ok(()) => self.sent(attempt, copies).await,
             Err(error @ (SendError::Rejected { .. } | SendError::Unbuildable(_))) => {
                 self.conclude(attempt, "sending", "failed", Some(&error.to_string())).await
             }
@@ -124,6 +140,20 @@ impl SendNotification {
                 Err(JobError::transient(error))
             }
         }
+    }
+
+    /// Records that the mail was sent, together with the job's outcome and the copies that follow.
+    async fn sent(&self, attempt: &Attempt, copies: &[String]) -> Result<Finished, JobError> {
+        let mut effects = attempt.begin().await?;
+        if !notifications::change_state(effects.connection(), self.id(), ("sending", "sent"), None).await? {
+            return Ok(attempt.complete_without_effects("another attempt was faster"));
+        }
+        if !copies.is_empty() {
+            for notification_id in notifications::record_copies(effects.connection(), self.id(), copies).await? {
+                effects.enqueue(&Self { notification_id, ..self.clone() }, notification_id).await?;
+            }
+        }
+        effects.complete("sent").await
     }
 
     /// Records what became of the notification, together with the job's outcome.
@@ -149,33 +179,43 @@ impl SendNotification {
         &self,
         context: &Context,
         connection: &mut sqlx::PgConnection,
-        notification: &StoredNotification,
-        invoice: &Invoice,
+        (notification, invoice): (&StoredNotification, &Invoice),
+        prepared: &Prepared,
     ) -> Result<OutgoingMail, JobError> {
-        let enclosed = self.enclosed(context, connection, notification, invoice).await?;
+        let enclosed = self.enclosed(context, connection, (notification, invoice), prepared.intent).await?;
+        let addressed = prepared.original.as_ref().unwrap_or(notification);
         let provider = providers::find(&invoice.provider).map_err(JobError::permanent)?;
         let tag = notification.language.parse().map_err(|error: NotALanguageTag| JobError::permanent(error))?;
         let language = Language::for_tag(&tag).map_err(JobError::permanent)?;
         let message = InvoiceMessage::new(
             invoice,
             &language,
-            &notification.recipient_name,
+            &addressed.recipient_name,
             provider.display_name,
             &enclosed.attachments,
         )
         .map_err(JobError::permanent)?
         .with_reason(notification.reason.as_deref())
+        .with_contact(prepared.contact())
+        .with_replaced_number(prepared.replaced_number.as_deref())
+        .with_download(self.links(context, enclosed.button.as_slice(), &language)?.pop())
         .with_links(self.links(context, &enclosed.linked, &language)?);
-        let event = event_name(&notification.event)?;
-        let sender = directory::sender_address(connection, self.reseller_id).await?;
+        let own = prepared.settings().of(prepared.message);
+        let correspondent = |to: &StoredNotification| Correspondent::new(&to.recipient_name, &to.recipient);
         Ok(OutgoingMail {
             message_id: notification.message_id.clone(),
             sent_at: context.clock.now(),
-            from: Correspondent::new(&invoice.reseller.name, &sender).map_err(JobError::permanent)?,
-            to: Correspondent::new(&notification.recipient_name, &notification.recipient)
-                .map_err(JobError::permanent)?,
+            from: prepared.from(&invoice.reseller.name)?,
+            to: correspondent(addressed).map_err(JobError::permanent)?,
+            deliver_to: match prepared.original {
+                Some(_) => Some(correspondent(notification).map_err(JobError::permanent)?),
+                None => None,
+            },
+            reply_to: prepared.reply_to()?,
             language: notification.language.clone(),
-            message: templates::render(event, &language, &message).map_err(JobError::permanent)?,
+            message: templates::render(prepared.message, &language, &message, &prepared.look, own)
+                .map_err(JobError::permanent)?,
+            logo: prepared.look.logo().cloned(),
             attachments: enclosed.attachments,
         })
     }
@@ -185,22 +225,36 @@ impl SendNotification {
         &self,
         context: &Context,
         connection: &mut sqlx::PgConnection,
-        notification: &StoredNotification,
-        invoice: &Invoice,
+        (notification, invoice): (&StoredNotification, &Invoice),
+        intent: Intent,
     ) -> Result<Enclosed, JobError> {
         // Those of the event's version will do while those of a later one are being rendered: only a void invoice looks
         // different, and of that no earlier event is told.
         let (id, version, language) = (invoice.id, notification.invoice_version, &notification.language);
-        let rendered = documents::since_version(connection, self.reseller_id, id, version, language).await?;
-        let mut enclosed = Enclosed { attachments: Vec::with_capacity(ATTACHED.len()), linked: Vec::new() };
+        let asked = match intent {
+            Intent::Document(id, _) => documents::find(connection, self.reseller_id, id).await?,
+            Intent::Event | Intent::Copy(_) => None,
+        };
+        let mut chosen = Vec::from_iter(asked);
+        if chosen.is_empty() {
+            let rendered = documents::since_version(connection, self.reseller_id, id, version, language).await?;
+            for kind in ATTACHED {
+                let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
+                    let reason = format!("{kind} of {} since version {version} is not rendered", invoice.document_id);
+                    return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
+                };
+                chosen.push(document.clone());
+            }
+        }
+        let button = chosen.iter().find(|document| document.kind == DocumentKind::Pdf).cloned();
+        let mut enclosed = Enclosed { attachments: Vec::new(), linked: Vec::new(), button };
         let mut room = context.attach_up_to_bytes;
-        for kind in ATTACHED {
-            let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
-                let reason = format!("{kind} of {} since version {version} is not rendered", invoice.document_id);
-                return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
-            };
+        for document in &chosen {
             if document.size_bytes > room && context.download_links.is_some() {
-                enclosed.linked.push(document.clone());
+                // What the button leads to is not listed again.
+                if enclosed.button.as_ref().is_none_or(|button| button.id != document.id) {
+                    enclosed.linked.push(document.clone());
+                }
                 continue;
             }
             room -= document.size_bytes;
@@ -229,12 +283,14 @@ impl SendNotification {
 }
 
 /// Tells why a notification is no longer to be sent, if so.
-fn suppressed_because(notification: &StoredNotification, invoice: &Invoice) -> Option<String> {
+fn suppressed_because(notification: &StoredNotification, invoice: &Invoice, prepared: &Prepared) -> Option<String> {
     if let Some(reason) = &notification.suppressed_because {
         return Some(format!("on the suppression list: {reason}"));
     }
-    let is_void = invoice.status == InvoiceStatus::Void;
-    (is_void && notification.event != EventName::Voided.as_str()).then(|| "the invoice is void meanwhile".to_owned())
+    // A copy is of what was sent, whatever happened since.
+    let is_void = invoice.status == InvoiceStatus::Void && prepared.original.is_none();
+    let is_past = is_void && notification.event != EventName::Voided.as_str();
+    is_past.then(|| "the invoice is void meanwhile".to_owned()).or_else(|| prepared.switched_off_because())
 }
 
 async fn attachment(context: &Context, document: &StoredDocument) -> Result<Attachment, JobError> {
@@ -245,11 +301,4 @@ async fn attachment(context: &Context, document: &StoredDocument) -> Result<Atta
         content_type: document.content_type().to_owned(),
         content: bytes,
     })
-}
-
-fn event_name(text: &str) -> Result<EventName, JobError> {
-    EventName::ALL
-        .into_iter()
-        .find(|event| event.as_str() == text)
-        .ok_or_else(|| JobError::permanent(format!("no message tells of the event `{text}`")))
 }

@@ -24,6 +24,7 @@ mod export_focus;
 mod import;
 mod invoices;
 mod jobs;
+mod mail;
 mod month;
 mod operator;
 mod output;
@@ -101,6 +102,9 @@ enum Command {
     /// List, make, pause and start schedules.
     #[command(subcommand)]
     Schedules(schedules::Command),
+    /// Look at the messages that customers and operators get.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Say which systems may hand jobs in over HTTP.
     #[command(subcommand)]
     ApiClients(api_clients::Command),
@@ -187,6 +191,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Documents(command) => documents::run(command, config, output).await,
         Command::Verify(arguments) => verify::run(&arguments, config, output).await,
         Command::Jobs(command) => jobs::run(command, config, output).await,
+        Command::Mail(command) => mail::run(command, config, output).await,
         Command::Schedules(command) => schedules::run(command, config, output).await,
         Command::ApiClients(command) => api_clients::run(command, config, output).await,
         Command::ApiKeys(command) => api_keys::run(command, config, output).await,

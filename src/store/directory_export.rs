@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bigdecimal::BigDecimal;
 use sqlx::PgConnection;
 
-use super::{Corrupt, branding, csv_options, custom_fields, price_book, price_terms, waivers};
+use super::{Corrupt, branding, csv_options, custom_fields, mail_settings, price_book, price_terms, waivers};
 use crate::domain::{
     directory::{
         Contact, Customer, DatedExchangeRate, Directory, Markup, ProviderAccount, Reseller, SuppressedAddress,
@@ -37,6 +37,7 @@ pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> s
         address: row.address,
         email: row.email,
         branding: branding::current(connection, reseller_id).await?,
+        mail: mail_settings::of_reseller(connection, reseller_id).await?,
     };
     Ok(Some(Directory {
         reseller,

@@ -210,6 +210,29 @@ pub async fn since_version(
     rows.into_iter().map(StoredDocument::try_from).collect()
 }
 
+/// Returns a document; `None` where there is none of a kind this release knows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: DocumentId,
+) -> sqlx::Result<Option<StoredDocument>> {
+    let row = sqlx::query_as!(
+        DocumentRow,
+        r#"SELECT id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes,
+               parts_of_document(reseller_id, id) AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents WHERE reseller_id = $1 AND id = $2 AND kind = ANY ($3)"#,
+        reseller_id.0,
+        id.0,
+        &known_kinds(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(StoredDocument::try_from).transpose()
+}
+
 /// Returns the kinds this release knows: a later one may have stored others already.
 fn known_kinds() -> Vec<String> {
     DocumentKind::ALL.map(|kind| kind.as_str().to_owned()).into()
