@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     domain::{ids::OperatorMailId, operator_mail::Facts},
     language::Language,
-    mail::{Correspondent, OperatorReport, Operators, OutgoingMail, SendError, templates},
+    mail::{Correspondent, OPERATORS_SENDER, OperatorReport, Operators, OutgoingMail, SendError, templates},
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::operator_mails::{self, StoredOperatorMail},
 };
@@ -105,7 +105,7 @@ impl SendOperatorMail {
         Ok(OutgoingMail {
             message_id: format!("<{}@{}>", self.operator_mail_id, context.mail_domain),
             sent_at: context.clock.now(),
-            from: Correspondent::new(report.sender, &operators.from).map_err(JobError::permanent)?,
+            from: Correspondent::new(OPERATORS_SENDER, &operators.from).map_err(JobError::permanent)?,
             to: Correspondent::new("", &found.recipient).map_err(JobError::permanent)?,
             deliver_to: None,
             reply_to: None,

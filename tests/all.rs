@@ -33,6 +33,7 @@ mod invoice_guards;
 mod invoice_status;
 mod lifecycle_properties;
 mod long_jobs;
+mod messages;
 mod money_properties;
 mod nce_files;
 mod notifications;

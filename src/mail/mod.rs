@@ -20,6 +20,6 @@ pub use self::{
     invoice_message::{AttachedDocument, InvoiceMessage, LinkedDocument},
     look::{LOGO_ID, Look},
     mailer::{InvalidMailerUrl, Mailer, SendError},
-    operator_report::{OperatorReport, Operators},
+    operator_report::{OPERATORS_SENDER, OperatorReport, Operators},
     outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail, message_id},
 };

@@ -13,6 +13,9 @@ use crate::{
     language::{Language, LanguageError},
 };
 
+/// The name that mails to operators come from.
+pub const OPERATORS_SENDER: &str = "billrunner";
+
 /// Who is told how billrunner fares, by whom and in which language.
 #[derive(Clone, Debug)]
 pub struct Operators {
@@ -27,8 +30,6 @@ pub struct Operators {
 /// The fields that the templates of operators' messages can name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OperatorReport {
-    /// The name mails come from.
-    pub sender: &'static str,
     /// What subject and first sentence name.
     #[serde(flatten)]
     named: Named,
@@ -67,18 +68,17 @@ impl OperatorReport {
         let (reseller_name, provider) = (to_one_line(&run.reseller_name), to_one_line(&run.provider));
         let billing_period = language.billing_period(run.billing_period)?;
         let fact = |key: &str, value: &str| Ok(Fact { label: language.text(key)?, value: value.to_owned() });
-        let mut facts = vec![
+        // What is to do stands first.
+        let to_do = run.findings.iter().map(|(kind, number)| fact(to_do(*kind), &count(language, *number)));
+        let mut facts = to_do.collect::<Result<Vec<_>, _>>()?;
+        facts.extend([
             fact("document-issuer", &reseller_name)?,
             fact("document-provider", &provider)?,
             fact("document-billing-period", &billing_period)?,
             fact("mail-jobs-done", &count(language, run.jobs_done))?,
             fact("mail-jobs-failed", &count(language, run.jobs_failed))?,
-        ];
-        for (kind, number) in &run.findings {
-            facts.push(fact(to_do(*kind), &count(language, *number))?);
-        }
+        ]);
         Ok(Self {
-            sender: "billrunner",
             named: Named::BillRun { reseller_name, provider, billing_period },
             facts,
             reasons: Vec::new(),
@@ -90,7 +90,6 @@ impl OperatorReport {
         let fact = |(kind, number): (&String, &i64)| Fact { label: kind.clone(), value: count(language, *number) };
         let reasons = letters.reasons.iter();
         Self {
-            sender: "billrunner",
             named: Named::DeadLetters { count: letters.kinds.values().sum() },
             facts: letters.kinds.iter().map(fact).collect(),
             reasons: reasons.map(|dead| Fact { label: dead.kind.clone(), value: to_one_line(&dead.reason) }).collect(),

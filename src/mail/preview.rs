@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::{
     invoice_message::{InvoiceMessage, LinkedDocument},
     look::Look,
-    operator_report::OperatorReport,
+    operator_report::{OPERATORS_SENDER, OperatorReport},
     outgoing::{Correspondent, InvalidAddress, OutgoingMail},
     templates::{self, RenderedMessage, TemplateError},
 };
@@ -118,7 +118,7 @@ pub fn operator_mail(message: OperatorMessage, language: &Language) -> Result<Ou
         .ok_or_else(no_sample)?;
     let report = OperatorReport::new(&facts, language)?;
     let rendered = templates::render_report(message, language, &report)?;
-    let from = Correspondent::new(report.sender, "billrunner@example.com")?;
+    let from = Correspondent::new(OPERATORS_SENDER, "billrunner@example.com")?;
     mail((message.as_str(), language), from, Correspondent::new("", "operators@example.com")?, rendered)
 }
 

@@ -59,7 +59,7 @@ fn is_whole(rendered: &RenderedMessage, language: &Language) {
     for part in [&rendered.subject, &rendered.text, &rendered.html] {
         assert!(!part.contains("{{") && !part.trim().is_empty(), "{part}");
     }
-    assert!(!rendered.text.contains("\n\n\n") && !rendered.text.contains('<'), "{}", rendered.text);
+    assert!(!rendered.text.contains("\n\n\n"), "{}", rendered.text);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn each_folder_is_a_message_and_each_message_a_folder() {
 #[test]
 fn whatever_words_are_taken_render_in_each_language_with_every_field_filled() {
     for message in CustomerMessage::ALL {
-        let every = message.fields().map(|field| format!("{field}={{{{{field}}}}}")).collect::<Vec<_>>().join("; ");
+        let every = message.fields().map(|field| format!("{{{{{field}}}}}")).collect::<Vec<_>>().join(";");
         let own = settings(
             json!({ "messages": { message.as_str(): { "subject": every, "intro": format!("First.\n\n{every}") } } }),
         );
@@ -214,9 +214,9 @@ fn whatever_words_are_taken_render_in_each_language_with_every_field_filled() {
             let facts = facts(message, &language);
             let rendered = render(message, &language, &facts, &Look::default(), own.of(message)).expect("a message");
             for part in [&rendered.subject, &rendered.text] {
-                assert!(part.contains(&format!("number={}; issued_on={}", facts.number, facts.issued_on)), "{part}");
+                assert!(part.contains(&format!("{};{}", facts.number, facts.issued_on)), "{part}");
             }
-            assert!(rendered.text.contains("First.\n\nnumber="), "{}", rendered.text);
+            assert!(rendered.text.contains(&format!("First.\n\n{};", facts.number)), "{}", rendered.text);
             assert!(rendered.html.contains(">First.</p>"), "{}", rendered.html);
             let ours = plain(message, &language, &facts);
             assert_ne!(rendered.subject, ours.subject);
