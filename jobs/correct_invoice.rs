@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use bigdecimal::Zero;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,8 @@ pub struct CorrectInvoice {
     /// Status the new invoice is to have.
     #[serde(default)]
     pub status: InitialStatus,
-    /// Whether the customer is told of the void invoice and of an opened new one.
+    /// Whether the customer is told; the default is yes, unless the total is zero. Of an opened new invoice and the void
+    /// one tells one mail.
     #[serde(default)]
     pub notify: Option<bool>,
 }
@@ -76,12 +78,17 @@ impl Job for CorrectInvoice {
             return Err(JobError::permanent(NotIssued(old.document_id, old.status)));
         }
         let cause = attempt.cause(Some(self.reason.clone()));
-        let void = Change { notify: self.notify, ..Change::to(InvoiceStatus::Void).because(self.reason.clone()) };
+        // One mail tells of both, that of the new invoice; where none is opened, the void one's tells of that.
+        let is_told_together = self.status == InitialStatus::Open;
+        let notify = if is_told_together { Some(false) } else { self.notify };
+        let void = Change { notify, ..Change::to(InvoiceStatus::Void).because(self.reason.clone()) };
         change(&mut effects, &context, &mut old, &void, &cause).await?;
         let mut new = generate(&mut effects, &context, &old.key, Some(old.id), &cause).await?;
         if self.status == InitialStatus::Open {
-            let open =
-                Change { notify: self.notify, path: StatusPath::WithGeneration, ..Change::to(InvoiceStatus::Open) };
+            let is_about_nothing = old.total.is_zero() && new.total.is_zero();
+            let notify = Some(self.notify.unwrap_or(!is_about_nothing));
+            let open = Change::to(InvoiceStatus::Open).because(self.reason.clone());
+            let open = Change { notify, path: StatusPath::WithGeneration, ..open };
             change(&mut effects, &context, &mut new, &open, &cause).await?;
         }
         effects.complete(format!("{} is void, {} is {}", old.document_id, new.document_id, new.status)).await

@@ -4,21 +4,28 @@
 //! Idempotent by the run, whose completion it is: run again after dead generations were tried again, it looks anew and puts
 //! what it finds in the place of what it found before. The month's inputs are held while it looks.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use super::{bill_run_proof::examine, generate_invoice::hold};
+use super::{bill_run_proof::examine, generate_invoice::hold, send_operator_mail::tell};
 use crate::{
     context::Context,
-    domain::{bill_run::BillRunState, billing_period::BillingPeriod, ids::ResellerId},
+    domain::{
+        bill_run::{BillRunState, Finding},
+        billing_period::BillingPeriod,
+        ids::{BillRunId, ResellerId},
+        operator_mail::{EndedBillRun, Facts},
+    },
+    providers,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
         bill_runs::{self, BillRunEnd},
         charge_sums::ProviderPeriod,
         jobs::outcomes_of_batch,
+        mail_settings,
     },
 };
 
@@ -64,6 +71,7 @@ impl Job for FinishBillRun {
             (None, true) => BillRunState::Complete,
             (None, false) => BillRunState::NeedsAttention,
         };
+        let counted = outcomes.clone();
         let end = BillRunEnd {
             state,
             outcomes: outcomes.into_iter().map(|(state, count)| (state, count.into())).collect::<Map<_, _>>().into(),
@@ -73,6 +81,11 @@ impl Job for FinishBillRun {
         };
         bill_runs::finish(connection, (self.reseller_id, run.id), &end).await?;
         let (id, found) = (run.id, proof.findings.len());
+        if state != BillRunState::Cancelled {
+            let occasion = format!("bill_run/{id}/{}", run.round);
+            let facts = self.facts(connection, id, &counted, &proof.findings).await?;
+            tell(&mut effects, &context, &occasion, &Facts::BillRun(facts)).await?;
+        }
         let said = if found == 0 {
             format!("{name}: {counts}; {state}")
         } else {
@@ -83,6 +96,34 @@ impl Job for FinishBillRun {
 }
 
 impl FinishBillRun {
+    /// Returns what operators are told: counts, neither customers nor amounts.
+    async fn facts(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        id: BillRunId,
+        outcomes: &[(String, i64)],
+        findings: &[Finding],
+    ) -> Result<EndedBillRun, JobError> {
+        let terms = mail_settings::terms(connection, self.reseller_id).await?;
+        let in_state = |is_meant: fn(&str) -> bool| -> i64 {
+            outcomes.iter().filter(|(state, _)| is_meant(state)).map(|(_, count)| count).sum()
+        };
+        let mut by_kind = BTreeMap::new();
+        for finding in findings {
+            *by_kind.entry(finding.kind).or_default() += 1;
+        }
+        Ok(EndedBillRun {
+            reseller_id: self.reseller_id,
+            reseller_name: terms.map(|terms| terms.name).unwrap_or_default(),
+            id,
+            provider: providers::find(&self.provider).map_err(JobError::permanent)?.display_name.to_owned(),
+            billing_period: self.billing_period,
+            jobs_done: in_state(|state| state == "done"),
+            jobs_failed: in_state(|state| state != "done"),
+            findings: by_kind,
+        })
+    }
+
     fn period(&self) -> ProviderPeriod<'_> {
         ProviderPeriod {
             reseller_id: self.reseller_id,

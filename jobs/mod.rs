@@ -13,17 +13,22 @@
 //! | `render_document` | renders one export into the object store | invoice, version, kind, language, template, view, CSV options |
 //! | `send_notification` | sends one mail, at most once | notification |
 //! | `record_bounce` | records what a mail server says later of a mail | what is noted is not noted again |
+//! | `announce_document` | tells a customer's contacts of a document somebody had rendered | the job |
+//! | `send_operator_mail` | sends one mail to an operator, at most once | the mail |
+//! | `report_dead_letters` | tells operators of dead jobs, at most once an hour | the hour |
 //! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
 //! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |
 
+mod announce_document;
 mod bill_run_plan;
 mod bill_run_proof;
 mod change_invoice_status;
 mod check_history;
 mod clear_dead_letters;
 mod correct_invoice;
+mod customer_message;
 mod detailed_parts;
 mod discard_invoice;
 mod finish_bill_run;
@@ -35,10 +40,13 @@ mod prune_jobs;
 mod reconcile_charges;
 mod record_bounce;
 mod render_document;
+mod report_dead_letters;
 mod send_notification;
+mod send_operator_mail;
 mod start_bill_run;
 mod verification;
 
+pub use announce_document::AnnounceDocument;
 pub use bill_run_plan::{Action, BillRunPlan, PlannedInvoice, ProvisionalMonth};
 pub use change_invoice_status::ChangeInvoiceStatus;
 pub use check_history::CheckHistory;
@@ -53,7 +61,9 @@ pub use prune_jobs::PruneJobs;
 pub use reconcile_charges::ReconcileCharges;
 pub use record_bounce::{RecordBounce, bounce_location};
 pub use render_document::RenderDocument;
+pub use report_dead_letters::ReportDeadLetters;
 pub use send_notification::SendNotification;
+pub use send_operator_mail::SendOperatorMail;
 pub use start_bill_run::StartBillRun;
 pub use verification::{Check, Finding, Report, Verification};
 
@@ -73,6 +83,9 @@ pub fn registry() -> Registry<Context> {
         .with::<RenderDocument>()
         .with::<SendNotification>()
         .with::<RecordBounce>()
+        .with::<AnnounceDocument>()
+        .with::<SendOperatorMail>()
+        .with::<ReportDeadLetters>()
         .with::<PruneJobs>()
         .with::<ReconcileCharges>()
         .with::<CheckHistory>()
@@ -110,7 +123,11 @@ mod tests {
         assert!(patience::<RenderDocument>() > half_an_hour);
         assert!(patience::<RecordBounce>() > half_an_hour);
         assert!(patience::<ClearDeadLetters>() > half_an_hour);
-        let days = patience::<SendNotification>().as_secs_f64() / 86_400.0;
-        assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");
+        assert!(patience::<AnnounceDocument>() > half_an_hour);
+        assert!(patience::<ReportDeadLetters>() > half_an_hour);
+        for patience in [patience::<SendNotification>(), patience::<SendOperatorMail>()] {
+            let days = patience.as_secs_f64() / 86_400.0;
+            assert!((3.5..5.0).contains(&days), "a mail server may be away for {days} days");
+        }
     }
 }

@@ -13,10 +13,11 @@ use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::render_document::ATTACHED;
+use super::{customer_message::Prepared, render_document::ATTACHED};
 use crate::{
     context::Context,
     domain::{
+        document::DocumentKind,
         download_link::DownloadGrant,
         enhanced_status::EnhancedStatus,
         ids::{NotificationId, ResellerId},
@@ -24,13 +25,13 @@ use crate::{
         invoice_event::EventName,
         invoice_status::InvoiceStatus,
         language_tag::NotALanguageTag,
+        notification::Intent,
     },
     language::Language,
     mail::{Attachment, Correspondent, InvoiceMessage, LinkedDocument, OutgoingMail, SendError, templates},
     providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
-        directory,
         documents::{self, StoredDocument},
         invoices, mail_policies,
         notifications::{self, StoredNotification},
@@ -49,6 +50,8 @@ const LINKS_LAST: Days = Days::new(30);
 struct Enclosed {
     attachments: Vec<Attachment>,
     linked: Vec<StoredDocument>,
+    /// What the mail's button leads to.
+    button: Option<StoredDocument>,
 }
 
 /// What became of a notification.
@@ -60,6 +63,8 @@ struct Outcome {
     message: String,
     /// Where the server says that the address does not exist: which, and its code.
     refused: Option<(String, EnhancedStatus)>,
+    /// Who gets a copy of what was sent.
+    copies: Vec<String>,
 }
 
 /// Names the notification.
@@ -100,10 +105,17 @@ impl Job for SendNotification {
         let invoice = invoices::find(&mut connection, self.reseller_id, notification.invoice_id)
             .await?
             .ok_or_else(|| JobError::permanent(format!("invoice {} does not exist", notification.invoice_id)))?;
-        if let Some(why) = suppressed_because(&notification, &invoice) {
+        let prepared = match Prepared::load(&mut connection, &notification, &invoice).await {
+            Err(JobError::Permanent(error)) => {
+                let why = JobError::Permanent(error).full_message();
+                return self.conclude(&context, &attempt, "queued", Outcome::new("failed", &why)).await;
+            }
+            prepared => prepared?,
+        };
+        if let Some(why) = suppressed_because(&notification, &invoice, &prepared) {
             return self.conclude(&context, &attempt, "queued", Outcome::new("suppressed", &why)).await;
         }
-        let mail = match self.prepare(&context, &mut connection, &notification, &invoice).await {
+        let mail = match self.prepare(&context, &mut connection, (&notification, &invoice), &prepared).await {
             Err(JobError::Permanent(error)) => {
                 let why = JobError::Permanent(error).full_message();
                 return self.conclude(&context, &attempt, "queued", Outcome::new("failed", &why)).await;
@@ -123,7 +135,7 @@ impl Job for SendNotification {
                 Err(JobError::transient(error))
             }
             sent => {
-                let outcome = Outcome::of(&sent, &notification.recipient);
+                let outcome = Outcome::of(&sent, &notification.recipient, prepared.copies());
                 self.conclude(&context, &attempt, "sending", outcome).await
             }
         }
@@ -132,13 +144,15 @@ impl Job for SendNotification {
 
 impl Outcome {
     fn new(state: &'static str, reason: &str) -> Self {
-        Self { state, reason: Some(reason.to_owned()), message: format!("{state}: {reason}"), refused: None }
+        let (reason, message) = (Some(reason.to_owned()), format!("{state}: {reason}"));
+        Self { state, reason, message, refused: None, copies: Vec::new() }
     }
 
     /// Says what the answer to a mail makes of its notification.
-    fn of(sent: &Result<(), SendError>, recipient: &str) -> Self {
+    fn of(sent: &Result<(), SendError>, recipient: &str, copies: &[String]) -> Self {
         let Err(error) = sent else {
-            return Self { state: "sent", reason: None, message: "sent".to_owned(), refused: None };
+            let message = "sent".to_owned();
+            return Self { state: "sent", reason: None, message, refused: None, copies: copies.to_vec() };
         };
         match error {
             SendError::Temporary { .. } => Self::new("queued", &error.to_string()),
@@ -162,7 +176,8 @@ impl SendNotification {
         (self.reseller_id, self.notification_id)
     }
 
-    /// Records what became of the notification, together with the job's outcome and what the reseller's policy makes of it.
+    /// Records what became of the notification, together with the job's outcome, the copies that follow and what the
+    /// reseller's policy makes of it.
     async fn conclude(
         &self,
         context: &Context,
@@ -186,6 +201,12 @@ impl SendNotification {
         if matches!(outcome.state, "failed" | "uncertain") {
             // The reason may name an address; it is kept in the row, not in the log.
             tracing::warn!(notification_id = %self.notification_id, "the mail is {}", outcome.state);
+        }
+        if !outcome.copies.is_empty() {
+            let copies = notifications::record_copies(effects.connection(), self.id(), &outcome.copies).await?;
+            for notification_id in copies {
+                effects.enqueue(&Self { notification_id, ..self.clone() }, notification_id).await?;
+            }
         }
         self.follow_policy(&mut effects, &outcome).await?;
         effects.complete(outcome.message).await
@@ -217,33 +238,43 @@ impl SendNotification {
         &self,
         context: &Context,
         connection: &mut sqlx::PgConnection,
-        notification: &StoredNotification,
-        invoice: &Invoice,
+        (notification, invoice): (&StoredNotification, &Invoice),
+        prepared: &Prepared,
     ) -> Result<OutgoingMail, JobError> {
-        let enclosed = self.enclosed(context, connection, notification, invoice).await?;
+        let enclosed = self.enclosed(context, connection, (notification, invoice), prepared.intent).await?;
+        let addressed = prepared.original.as_ref().unwrap_or(notification);
         let provider = providers::find(&invoice.provider).map_err(JobError::permanent)?;
         let tag = notification.language.parse().map_err(|error: NotALanguageTag| JobError::permanent(error))?;
         let language = Language::for_tag(&tag).map_err(JobError::permanent)?;
         let message = InvoiceMessage::new(
             invoice,
             &language,
-            &notification.recipient_name,
+            &addressed.recipient_name,
             provider.display_name,
             &enclosed.attachments,
         )
         .map_err(JobError::permanent)?
         .with_reason(notification.reason.as_deref())
+        .with_contact(prepared.contact())
+        .with_replaced_number(prepared.replaced_number.as_deref())
+        .with_download(self.links(context, enclosed.button.as_slice(), &language)?.pop())
         .with_links(self.links(context, &enclosed.linked, &language)?);
-        let event = event_name(&notification.event)?;
-        let sender = directory::sender_address(connection, self.reseller_id).await?;
+        let own = prepared.settings().of(prepared.message);
+        let correspondent = |to: &StoredNotification| Correspondent::new(&to.recipient_name, &to.recipient);
         Ok(OutgoingMail {
             message_id: notification.message_id.clone(),
             sent_at: context.clock.now(),
-            from: Correspondent::new(&invoice.reseller.name, &sender).map_err(JobError::permanent)?,
-            to: Correspondent::new(&notification.recipient_name, &notification.recipient)
-                .map_err(JobError::permanent)?,
+            from: prepared.from(&invoice.reseller.name)?,
+            to: correspondent(addressed).map_err(JobError::permanent)?,
+            deliver_to: match prepared.original {
+                Some(_) => Some(correspondent(notification).map_err(JobError::permanent)?),
+                None => None,
+            },
+            reply_to: prepared.reply_to()?,
             language: notification.language.clone(),
-            message: templates::render(event, &language, &message).map_err(JobError::permanent)?,
+            message: templates::render(prepared.message, &language, &message, &prepared.look, own)
+                .map_err(JobError::permanent)?,
+            logo: prepared.look.logo().cloned(),
             attachments: enclosed.attachments,
         })
     }
@@ -253,22 +284,36 @@ impl SendNotification {
         &self,
         context: &Context,
         connection: &mut sqlx::PgConnection,
-        notification: &StoredNotification,
-        invoice: &Invoice,
+        (notification, invoice): (&StoredNotification, &Invoice),
+        intent: Intent,
     ) -> Result<Enclosed, JobError> {
         // Those of the event's version will do while those of a later one are being rendered: only a void invoice looks
         // different, and of that no earlier event is told.
         let (id, version, language) = (invoice.id, notification.invoice_version, &notification.language);
-        let rendered = documents::since_version(connection, self.reseller_id, id, version, language).await?;
-        let mut enclosed = Enclosed { attachments: Vec::with_capacity(ATTACHED.len()), linked: Vec::new() };
+        let asked = match intent {
+            Intent::Document(id, _) => documents::find(connection, self.reseller_id, id).await?,
+            Intent::Event | Intent::Copy(_) => None,
+        };
+        let mut chosen = Vec::from_iter(asked);
+        if chosen.is_empty() {
+            let rendered = documents::since_version(connection, self.reseller_id, id, version, language).await?;
+            for kind in ATTACHED {
+                let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
+                    let reason = format!("{kind} of {} since version {version} is not rendered", invoice.document_id);
+                    return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
+                };
+                chosen.push(document.clone());
+            }
+        }
+        let button = chosen.iter().find(|document| document.kind == DocumentKind::Pdf).cloned();
+        let mut enclosed = Enclosed { attachments: Vec::new(), linked: Vec::new(), button };
         let mut room = context.attach_up_to_bytes;
-        for kind in ATTACHED {
-            let Some(document) = rendered.iter().find(|document| document.kind == kind) else {
-                let reason = format!("{kind} of {} since version {version} is not rendered", invoice.document_id);
-                return Err(JobError::Snooze { after: DOCUMENTS_LATER, reason });
-            };
+        for document in &chosen {
             if document.size_bytes > room && context.download_links.is_some() {
-                enclosed.linked.push(document.clone());
+                // What the button leads to is not listed again.
+                if enclosed.button.as_ref().is_none_or(|button| button.id != document.id) {
+                    enclosed.linked.push(document.clone());
+                }
                 continue;
             }
             room -= document.size_bytes;
@@ -297,12 +342,14 @@ impl SendNotification {
 }
 
 /// Tells why a notification is no longer to be sent, if so.
-fn suppressed_because(notification: &StoredNotification, invoice: &Invoice) -> Option<String> {
+fn suppressed_because(notification: &StoredNotification, invoice: &Invoice, prepared: &Prepared) -> Option<String> {
     if let Some(reason) = &notification.suppressed_because {
         return Some(format!("on the suppression list: {reason}"));
     }
-    let is_void = invoice.status == InvoiceStatus::Void;
-    (is_void && notification.event != EventName::Voided.as_str()).then(|| "the invoice is void meanwhile".to_owned())
+    // A copy is of what was sent, whatever happened since.
+    let is_void = invoice.status == InvoiceStatus::Void && prepared.original.is_none();
+    let is_past = is_void && notification.event != EventName::Voided.as_str();
+    is_past.then(|| "the invoice is void meanwhile".to_owned()).or_else(|| prepared.switched_off_because())
 }
 
 async fn attachment(context: &Context, document: &StoredDocument) -> Result<Attachment, JobError> {
@@ -313,11 +360,4 @@ async fn attachment(context: &Context, document: &StoredDocument) -> Result<Atta
         content_type: document.content_type().to_owned(),
         content: bytes,
     })
-}
-
-fn event_name(text: &str) -> Result<EventName, JobError> {
-    EventName::ALL
-        .into_iter()
-        .find(|event| event.as_str() == text)
-        .ok_or_else(|| JobError::permanent(format!("no message tells of the event `{text}`")))
 }

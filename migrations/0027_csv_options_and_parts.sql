@@ -26,12 +26,3 @@ CREATE TABLE document_parts (
 COMMENT ON COLUMN document_parts.location IS 'path inside the object store';
 
 GRANT SELECT, INSERT ON document_parts TO billrunner_app;
-
--- What every question about documents asks of the parts; '[]' where there are none.
-CREATE FUNCTION parts_of_document(of_reseller uuid, of_document uuid) RETURNS jsonb
-    LANGUAGE sql STABLE SET search_path = billrunner, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(jsonb_build_object('file_name', file_name, 'location', location,
-            'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes, 'row_count', row_count) ORDER BY part), '[]')
-    FROM document_parts
-    WHERE reseller_id = of_reseller AND document_id = of_document
-$$;

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, path::PathBuf
 use secrecy::SecretString;
 
 use crate::{
-    domain::download_link::DownloadLinks,
+    domain::{download_link::DownloadLinks, language_tag::LanguageTag},
     queue::{Queue, Servers},
 };
 
@@ -39,7 +39,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 20] = [
+pub const VARIABLES: [Variable; 23] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -97,6 +97,19 @@ pub const VARIABLES: [Variable; 20] = [
         "7000",
         "what a mail attaches at most; larger documents are sent as download links, where those are set up",
     ),
+    optional(
+        "BILLRUNNER_OPERATOR_MAIL",
+        "billing-team@example.com,on-call@example.com",
+        "who is told of finished bill runs and dead jobs, separated by commas",
+        false,
+    ),
+    optional(
+        "BILLRUNNER_OPERATOR_FROM",
+        "billrunner@example.com",
+        "the address those mails come from; not set it is billrunner@ and the mail domain",
+        false,
+    ),
+    setting("BILLRUNNER_OPERATOR_LANGUAGE", "en", "what those mails are written in, such as de or pt-BR"),
     setting("BILLRUNNER_LOG", "info,sqlx=warn", "what is logged, such as warn or billrunner=debug,info"),
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
 ];
@@ -180,6 +193,12 @@ pub struct Config {
     pub download_links: Option<DownloadLinks>,
     /// What a mail attaches at most.
     pub attach_up_to_bytes: i64,
+    /// Who is told of bill runs and dead jobs; `None` is nobody.
+    pub operator_mail: Option<Vec<String>>,
+    /// The address those mails come from.
+    pub operator_from: Option<String>,
+    /// What they are written in.
+    pub operator_language: LanguageTag,
     /// What is logged.
     pub log_filter: String,
     /// How it looks.
@@ -258,6 +277,9 @@ impl Config {
             mail_domain: reader.parse("BILLRUNNER_MAIL_DOMAIN", String::new()),
             download_links: reader.download_links(),
             attach_up_to_bytes: reader.positive::<i64>("BILLRUNNER_ATTACH_UP_TO_KB").saturating_mul(1_000),
+            operator_mail: reader.list("BILLRUNNER_OPERATOR_MAIL"),
+            operator_from: reader.optional("BILLRUNNER_OPERATOR_FROM"),
+            operator_language: reader.parse("BILLRUNNER_OPERATOR_LANGUAGE", LanguageTag::default()),
             log_filter: reader.parse("BILLRUNNER_LOG", String::new()),
             log_format: reader.parse("BILLRUNNER_LOG_FORMAT", LogFormat::Auto),
         };
@@ -327,6 +349,11 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        let texts = self.all.get(name)?.split(',').map(str::trim);
+        Some(texts.filter(|text| !text.is_empty()).map(str::to_owned).collect())
     }
 
     fn download_links(&mut self) -> Option<DownloadLinks> {

@@ -36,6 +36,7 @@ mod long_jobs;
 mod mail_bounces;
 mod mail_outcomes;
 mod mail_under_fire;
+mod messages;
 mod money_properties;
 mod nce_files;
 mod notification_commands;

@@ -164,7 +164,7 @@ async fn what_is_too_large_for_a_mail_is_sent_as_a_link_that_opens_it() -> Resul
     let text = mail.body_text(0).context("a text")?;
     let link = text.split_whitespace().find_map(|word| word.strip_prefix("https://billing.example.com/b"));
     let link = link.with_context(|| format!("a link in {text}"))?;
-    assert!(text.contains("Documento para descargar") && text.contains("disponible hasta el"), "{text}");
+    assert!(text.contains("Descargar la factura (") && text.contains("disponible hasta el"), "{text}");
     assert!(mail.body_html(0).context("html")?.contains("/downloads/"), "the page has the link too");
     let answer = desk.counter(Clock::System).await?.visit(link).await?;
     let pdf = desk.of_kind(&desk.live(0).await?, DocumentKind::Pdf).await?;

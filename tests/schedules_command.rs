@@ -167,9 +167,12 @@ async fn each_provider_with_accounts_gets_a_monthly_bill_run_after_its_window() 
 #[tokio::test]
 async fn the_house_has_its_own_schedules_once() -> Result<()> {
     let bench = Bench::new().await?;
-    for (name, kind) in
-        [("prune-jobs", "prune_jobs"), ("reconcile-charges", "reconcile_charges"), ("check-history", "check_history")]
-    {
+    for (name, kind) in [
+        ("prune-jobs", "prune_jobs"),
+        ("reconcile-charges", "reconcile_charges"),
+        ("check-history", "check_history"),
+        ("report-dead-letters", "report_dead_letters"),
+    ] {
         let found = find(&bench, name).await?.context(name)?;
         assert_eq!((found.kind.as_str(), found.reseller_id), (kind, None));
         // They stand the trial that others have to stand.

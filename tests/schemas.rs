@@ -180,10 +180,20 @@ fn the_sql_door_takes_every_kind_that_the_others_take() {
 }
 
 #[test]
-fn what_deletes_or_ends_the_work_of_others_is_at_no_door() {
+fn what_ends_the_work_of_others_or_follows_from_other_jobs_alone_is_at_no_door() {
     let known: Vec<&str> = registry().describe().iter().map(|kind| kind.kind).collect();
     let inside: Vec<&str> = registry().kinds().filter(|kind| !known.contains(kind)).collect();
-    assert_eq!(inside, ["clear_dead_letters", "finish_bill_run", "prune_jobs"]);
+    assert_eq!(
+        inside,
+        [
+            "announce_document",
+            "clear_dead_letters",
+            "finish_bill_run",
+            "prune_jobs",
+            "report_dead_letters",
+            "send_operator_mail"
+        ]
+    );
 }
 
 /// A web process of billrunner's kinds.

@@ -118,18 +118,32 @@ mail-links = { $count ->
 mail-link-until = متاح حتى { $date }
 mail-signature = مع أطيب التحيات،
 mail-footer = أرسلت هذه الرسالة تلقائيًا من { $reseller_name } إلى مسؤولي الفوترة لدى { $customer_name }.
+mail-contact = هل لديكم أسئلة؟ يمكنكم الرد على هذه الرسالة أو الكتابة إلى { $contact }.
+mail-download = { $kind ->
+    [credit_note] تنزيل الإشعار الدائن
+   *[invoice] تنزيل الفاتورة
+}
+mail-replaces = بدلًا من
 
-mail-opened-subject = { $kind ->
-    [credit_note] إشعار دائن { $number } من { $reseller_name }: { $provider }، { $billing_period }
-   *[invoice] فاتورة { $number } من { $reseller_name }: { $provider }، { $billing_period }
+mail-opened-subject = فاتورة { $number } من { $reseller_name }: { $provider }، { $billing_period }
+mail-opened-title = فاتورة جديدة
+mail-opened-intro = صدرت الفاتورة { $number } باسم { $customer_name } عن خدمات { $provider } (فترة الفوترة: { $billing_period }).
+
+mail-credit-note-subject = إشعار دائن { $number } من { $reseller_name }: { $provider }، { $billing_period }
+mail-credit-note-title = إشعار دائن جديد
+mail-credit-note-intro = صدر الإشعار الدائن { $number } باسم { $customer_name } عن خدمات { $provider } (فترة الفوترة: { $billing_period }). المبلغ لصالحكم: لا يتعين عليكم دفع أي شيء.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] تصحيح: إشعار دائن { $number } من { $reseller_name } يحل محل { $replaced_number }
+   *[invoice] تصحيح: فاتورة { $number } من { $reseller_name } تحل محل { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] إشعار دائن جديد
-   *[invoice] فاتورة جديدة
+mail-corrected-title = { $kind ->
+    [credit_note] إشعار دائن مصحح
+   *[invoice] فاتورة مصححة
 }
-mail-opened-intro = { $kind ->
-    [credit_note] صدر الإشعار الدائن { $number } باسم { $customer_name } عن خدمات { $provider } (فترة الفوترة: { $billing_period }).
-   *[invoice] صدرت الفاتورة { $number } باسم { $customer_name } عن خدمات { $provider } (فترة الفوترة: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] أُلغي المستند { $replaced_number } الصادر باسم { $customer_name }، وحل محله الإشعار الدائن { $number }؛ يرجى استخدامه وحده.
+   *[invoice] أُلغي المستند { $replaced_number } الصادر باسم { $customer_name }، وحلت محله الفاتورة { $number }؛ يرجى دفعها وحدها.
 }
 
 mail-closed-subject = { $kind ->
@@ -170,6 +184,53 @@ mail-reopened-intro = { $kind ->
     [credit_note] أعيد فتح الإشعار الدائن { $number } الصادر باسم { $customer_name } بعد أن كان مسوى. لم يتغير محتواه ولا مبالغه.
    *[invoice] أعيد فتح الفاتورة { $number } الصادرة باسم { $customer_name } بعد أن كانت مسواة. لم يتغير محتواها ولا مبالغها.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] مستندات إشعار دائن { $number } من { $reseller_name }
+   *[invoice] مستندات فاتورة { $number } من { $reseller_name }
+}
+mail-documents-ready-title = مستنداتكم جاهزة
+mail-documents-ready-intro = { $kind ->
+    [credit_note] إليكم المستندات المطلوبة للإشعار الدائن { $number } الصادر باسم { $customer_name }.
+   *[invoice] إليكم المستندات المطلوبة للفاتورة { $number } الصادرة باسم { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = أُرسلت هذه الرسالة تلقائيًا إلى مشغّلي billrunner.
+mail-bill-run-finished-subject = اكتملت دورة الفوترة: { $reseller_name }، { $provider }، { $billing_period }
+mail-bill-run-finished-title = اكتملت دورة الفوترة
+mail-bill-run-finished-intro = انتهت دورة الفوترة لخدمات { $provider } عن { $billing_period }. لكل عميل فاتورة، وجميع الرسوم محسوبة.
+mail-bill-run-needs-attention-subject = دورة الفوترة تحتاج إلى انتباه: { $reseller_name }، { $provider }، { $billing_period }
+mail-bill-run-needs-attention-title = دورة الفوترة تحتاج إلى انتباه
+mail-bill-run-needs-attention-intro = انتهت دورة الفوترة لخدمات { $provider } عن { $billing_period }، لكن الشهر غير مكتمل. المتبقي:
+mail-jobs-done = مهام منجزة
+mail-jobs-failed = مهام فاشلة
+mail-finding-missing-invoice = عملاء لديهم رسوم بلا فاتورة: عالجوا السبب ثم ابدؤوا الدورة نفسها من جديد
+mail-finding-surplus-invoice = فواتير بلا رسوم: تخلصوا من المسودة أو ألغوا الفاتورة
+mail-finding-stale-draft = مسودات قديمة: ابدؤوا الدورة نفسها من جديد مع «replace»
+mail-finding-unassigned-account = حسابات بلا عميل: أسندوها وابدؤوا الدورة نفسها من جديد، أو تنازلوا عنها
+mail-finding-late-file = فواتير يغيّرها ملف رسوم لاحق: صححوها إذا كان ينبغي فوترة العميل كذلك
+mail-finding-difference = مجاميع غير متطابقة: طابقوا الرسوم ولا تفتحوا شيئًا من هذا الشهر حتى ذلك الحين
+mail-dead-letters-subject = { $count ->
+    [zero] لا مهام تحتاج إلى قرار ({ $count_formatted })
+    [one] مهمة واحدة تحتاج إلى قرار ({ $count_formatted })
+    [two] مهمتان تحتاجان إلى قرار ({ $count_formatted })
+    [few] { $count_formatted } مهام تحتاج إلى قرار
+    [many] { $count_formatted } مهمة تحتاج إلى قرار
+   *[other] { $count_formatted } مهمة تحتاج إلى قرار
+}
+mail-dead-letters-title = مهام تحتاج إلى قرار
+mail-dead-letters-intro = { $count ->
+    [zero] لم تفشل أي مهمة ({ $count_formatted }).
+    [one] فشلت مهمة واحدة نهائيًا ({ $count_formatted }). أعيدوا تشغيلها بعد معالجة السبب أو تخلصوا منها.
+    [two] فشلت مهمتان نهائيًا ({ $count_formatted }). أعيدوا تشغيلهما بعد معالجة السبب أو تخلصوا منهما.
+    [few] فشلت { $count_formatted } مهام نهائيًا. أعيدوا تشغيلها بعد معالجة السبب أو تخلصوا منها.
+    [many] فشلت { $count_formatted } مهمة نهائيًا. أعيدوا تشغيلها بعد معالجة السبب أو تخلصوا منها.
+   *[other] فشلت { $count_formatted } مهمة نهائيًا. أعيدوا تشغيلها بعد معالجة السبب أو تخلصوا منها.
+}
+mail-newest-reasons = أحدث الأسباب
+mail-command = لعرض الكل: { $command }
 
 ## كلاهما
 

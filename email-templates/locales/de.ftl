@@ -102,18 +102,32 @@ mail-links = { $count ->
 mail-link-until = verfügbar bis zum { $date }
 mail-signature = Mit freundlichen Grüßen
 mail-footer = Diese Nachricht von { $reseller_name } an die Ansprechpartner für die Abrechnung bei { $customer_name } wurde automatisch versendet.
+mail-contact = Fragen? Antworten Sie auf diese Nachricht oder schreiben Sie an { $contact }.
+mail-download = { $kind ->
+    [credit_note] Rechnungskorrektur herunterladen
+   *[invoice] Rechnung herunterladen
+}
+mail-replaces = Ersetzt
 
-mail-opened-subject = { $kind ->
-    [credit_note] Rechnungskorrektur { $number } von { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Rechnung { $number } von { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Rechnung { $number } von { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = Neue Rechnung
+mail-opened-intro = Die Rechnung { $number } für { $customer_name } zu den Diensten von { $provider } (Abrechnungszeitraum: { $billing_period }) wurde ausgestellt.
+
+mail-credit-note-subject = Rechnungskorrektur { $number } von { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = Neue Rechnungskorrektur
+mail-credit-note-intro = Die Rechnungskorrektur { $number } für { $customer_name } zu den Diensten von { $provider } (Abrechnungszeitraum: { $billing_period }) wurde ausgestellt. Der Betrag ist zu Ihren Gunsten: Sie müssen nichts bezahlen.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Berichtigt: Rechnungskorrektur { $number } von { $reseller_name } ersetzt { $replaced_number }
+   *[invoice] Berichtigt: Rechnung { $number } von { $reseller_name } ersetzt { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Neue Rechnungskorrektur
-   *[invoice] Neue Rechnung
+mail-corrected-title = { $kind ->
+    [credit_note] Berichtigte Rechnungskorrektur
+   *[invoice] Berichtigte Rechnung
 }
-mail-opened-intro = { $kind ->
-    [credit_note] Die Rechnungskorrektur { $number } für { $customer_name } zu den Diensten von { $provider } (Abrechnungszeitraum: { $billing_period }) wurde ausgestellt.
-   *[invoice] Die Rechnung { $number } für { $customer_name } zu den Diensten von { $provider } (Abrechnungszeitraum: { $billing_period }) wurde ausgestellt.
+mail-corrected-intro = { $kind ->
+    [credit_note] Der Beleg { $replaced_number } für { $customer_name } wurde storniert. An seine Stelle tritt die Rechnungskorrektur { $number }; bitte verwenden Sie nur diese.
+   *[invoice] Der Beleg { $replaced_number } für { $customer_name } wurde storniert. An seine Stelle tritt die Rechnung { $number }; bitte bezahlen Sie nur diese.
 }
 
 mail-closed-subject = { $kind ->
@@ -154,6 +168,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] Die Rechnungskorrektur { $number } für { $customer_name }, die als beglichen galt, ist wieder offen. Inhalt und Beträge sind unverändert.
    *[invoice] Die Rechnung { $number } für { $customer_name }, die als beglichen galt, ist wieder offen. Inhalt und Beträge sind unverändert.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Dokumente zur Rechnungskorrektur { $number } von { $reseller_name }
+   *[invoice] Dokumente zur Rechnung { $number } von { $reseller_name }
+}
+mail-documents-ready-title = Ihre Dokumente sind fertig
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Hier sind die gewünschten Dokumente zur Rechnungskorrektur { $number } für { $customer_name }.
+   *[invoice] Hier sind die gewünschten Dokumente zur Rechnung { $number } für { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Diese Nachricht wurde automatisch an die Betreiber von billrunner versendet.
+mail-bill-run-finished-subject = Abrechnungslauf vollständig: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Abrechnungslauf vollständig
+mail-bill-run-finished-intro = Der Abrechnungslauf für { $provider } ({ $billing_period }) ist beendet. Jeder Kunde hat eine Rechnung, und jede Gebühr ist zugeordnet.
+mail-bill-run-needs-attention-subject = Abrechnungslauf braucht Aufmerksamkeit: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = Abrechnungslauf braucht Aufmerksamkeit
+mail-bill-run-needs-attention-intro = Der Abrechnungslauf für { $provider } ({ $billing_period }) ist beendet, aber der Monat ist nicht vollständig. Zu erledigen ist:
+mail-jobs-done = Erledigte Aufträge
+mail-jobs-failed = Fehlgeschlagene Aufträge
+mail-finding-missing-invoice = Kunden mit Gebühren und ohne Rechnung: Ursache beheben, dann denselben Lauf erneut starten
+mail-finding-surplus-invoice = Rechnungen ohne Gebühren: Entwurf verwerfen oder Rechnung stornieren
+mail-finding-stale-draft = Veraltete Entwürfe: denselben Lauf mit „replace“ erneut starten
+mail-finding-unassigned-account = Konten ohne Kunden: zuordnen und denselben Lauf erneut starten, oder darauf verzichten
+mail-finding-late-file = Rechnungen, die eine spätere Gebührendatei ändern würde: berichtigen, falls so abgerechnet werden soll
+mail-finding-difference = Abweichende Summen: Gebühren abgleichen und bis dahin nichts aus diesem Monat öffnen
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } Auftrag braucht eine Entscheidung
+   *[other] { $count_formatted } Aufträge brauchen eine Entscheidung
+}
+mail-dead-letters-title = Aufträge brauchen eine Entscheidung
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } Auftrag ist endgültig fehlgeschlagen. Wiederholen Sie ihn, sobald die Ursache behoben ist, oder verwerfen Sie ihn.
+   *[other] { $count_formatted } Aufträge sind endgültig fehlgeschlagen. Wiederholen Sie sie, sobald die Ursache behoben ist, oder verwerfen Sie sie.
+}
+mail-newest-reasons = Neueste Gründe
+mail-command = Alles zeigt: { $command }
 
 ## Beide
 

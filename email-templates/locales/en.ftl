@@ -101,18 +101,32 @@ mail-links = { $count ->
 mail-link-until = available until { $date }
 mail-signature = Kind regards,
 mail-footer = This message from { $reseller_name } to the billing contacts of { $customer_name } was sent automatically.
+mail-contact = Questions? Reply to this message or write to { $contact }.
+mail-download = { $kind ->
+    [credit_note] Download the credit note
+   *[invoice] Download the invoice
+}
+mail-replaces = Replaces
 
-mail-opened-subject = { $kind ->
-    [credit_note] Credit note { $number } from { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Invoice { $number } from { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Invoice { $number } from { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = New invoice
+mail-opened-intro = Invoice { $number } has been issued to { $customer_name } for { $provider } (billing period: { $billing_period }).
+
+mail-credit-note-subject = Credit note { $number } from { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = New credit note
+mail-credit-note-intro = Credit note { $number } has been issued to { $customer_name } for { $provider } (billing period: { $billing_period }). The amount is in your favour: there is nothing to pay.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Corrected: credit note { $number } from { $reseller_name } replaces { $replaced_number }
+   *[invoice] Corrected: invoice { $number } from { $reseller_name } replaces { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] New credit note
-   *[invoice] New invoice
+mail-corrected-title = { $kind ->
+    [credit_note] Corrected credit note
+   *[invoice] Corrected invoice
 }
-mail-opened-intro = { $kind ->
-    [credit_note] Credit note { $number } has been issued to { $customer_name } for { $provider } (billing period: { $billing_period }).
-   *[invoice] Invoice { $number } has been issued to { $customer_name } for { $provider } (billing period: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] { $replaced_number } for { $customer_name } has been cancelled. Credit note { $number } takes its place; please use only this one.
+   *[invoice] { $replaced_number } for { $customer_name } has been cancelled. Invoice { $number } takes its place; please pay only this one.
 }
 
 mail-closed-subject = { $kind ->
@@ -153,6 +167,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] Credit note { $number } for { $customer_name }, which had been settled, is open again. Its content and amounts have not changed.
    *[invoice] Invoice { $number } for { $customer_name }, which had been settled, is open again. Its content and amounts have not changed.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Documents of credit note { $number } from { $reseller_name }
+   *[invoice] Documents of invoice { $number } from { $reseller_name }
+}
+mail-documents-ready-title = Your documents are ready
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Here are the documents you asked for of credit note { $number } for { $customer_name }.
+   *[invoice] Here are the documents you asked for of invoice { $number } for { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = This message was sent automatically to the operators of billrunner.
+mail-bill-run-finished-subject = Bill run complete: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Bill run complete
+mail-bill-run-finished-intro = The bill run of { $provider } for { $billing_period } has finished. Every customer has an invoice, and every charge is accounted for.
+mail-bill-run-needs-attention-subject = Bill run needs attention: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = Bill run needs attention
+mail-bill-run-needs-attention-intro = The bill run of { $provider } for { $billing_period } has finished, but the month is not complete. This is left to do:
+mail-jobs-done = Jobs done
+mail-jobs-failed = Jobs failed
+mail-finding-missing-invoice = Customers with charges and no invoice: mend what each failed for, then start the same run again
+mail-finding-surplus-invoice = Invoices without charges: discard the draft, or void the invoice
+mail-finding-stale-draft = Stale drafts: start the same run again with “replace”
+mail-finding-unassigned-account = Accounts without a customer: assign them and start the same run again, or waive them
+mail-finding-late-file = Invoices that a later charge file would change: correct them if the customer is to be billed so
+mail-finding-difference = Sums that differ: reconcile the charges, and open nothing of this month until they agree
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } job needs a decision
+   *[other] { $count_formatted } jobs need a decision
+}
+mail-dead-letters-title = Jobs need a decision
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } job has failed for good. Retry it once its cause is mended, or discard it.
+   *[other] { $count_formatted } jobs have failed for good. Retry them once their cause is mended, or discard them.
+}
+mail-newest-reasons = Newest reasons
+mail-command = To see all: { $command }
 
 ## Both
 

@@ -101,18 +101,32 @@ mail-links = { $count ->
 mail-link-until = disponible hasta el { $date }
 mail-signature = Atentamente,
 mail-footer = Este mensaje de { $reseller_name } para los contactos de facturación de { $customer_name } se ha enviado de forma automática.
+mail-contact = ¿Tiene alguna pregunta? Responda a este mensaje o escriba a { $contact }.
+mail-download = { $kind ->
+    [credit_note] Descargar la nota de crédito
+   *[invoice] Descargar la factura
+}
+mail-replaces = Sustituye a
 
-mail-opened-subject = { $kind ->
-    [credit_note] Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Factura { $number } de { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Factura { $number } de { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = Nueva factura
+mail-opened-intro = Se ha emitido la factura { $number } a nombre de { $customer_name } por los servicios de { $provider } (periodo de facturación: { $billing_period }).
+
+mail-credit-note-subject = Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = Nueva nota de crédito
+mail-credit-note-intro = Se ha emitido la nota de crédito { $number } a nombre de { $customer_name } por los servicios de { $provider } (periodo de facturación: { $billing_period }). El importe es a su favor: no tiene que pagar nada.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Corregida: la nota de crédito { $number } de { $reseller_name } sustituye a { $replaced_number }
+   *[invoice] Corregida: la factura { $number } de { $reseller_name } sustituye a { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Nueva nota de crédito
-   *[invoice] Nueva factura
+mail-corrected-title = { $kind ->
+    [credit_note] Nota de crédito corregida
+   *[invoice] Factura corregida
 }
-mail-opened-intro = { $kind ->
-    [credit_note] Se ha emitido la nota de crédito { $number } a nombre de { $customer_name } por los servicios de { $provider } (periodo de facturación: { $billing_period }).
-   *[invoice] Se ha emitido la factura { $number } a nombre de { $customer_name } por los servicios de { $provider } (periodo de facturación: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] Se ha anulado el documento { $replaced_number } de { $customer_name }. En su lugar queda la nota de crédito { $number }; utilice solo esta.
+   *[invoice] Se ha anulado el documento { $replaced_number } de { $customer_name }. En su lugar queda la factura { $number }; pague solo esta.
 }
 
 mail-closed-subject = { $kind ->
@@ -153,6 +167,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] La nota de crédito { $number } de { $customer_name }, que figuraba como saldada, vuelve a estar abierta. Su contenido y sus importes no han cambiado.
    *[invoice] La factura { $number } de { $customer_name }, que figuraba como saldada, vuelve a estar abierta. Su contenido y sus importes no han cambiado.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Documentos de la nota de crédito { $number } de { $reseller_name }
+   *[invoice] Documentos de la factura { $number } de { $reseller_name }
+}
+mail-documents-ready-title = Sus documentos están listos
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Aquí tiene los documentos que pidió de la nota de crédito { $number } de { $customer_name }.
+   *[invoice] Aquí tiene los documentos que pidió de la factura { $number } de { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Este mensaje se ha enviado de forma automática a los operadores de billrunner.
+mail-bill-run-finished-subject = Facturación completa: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Facturación completa
+mail-bill-run-finished-intro = Ha terminado la facturación de { $provider } de { $billing_period }. Todos los clientes tienen factura y todos los cargos cuadran.
+mail-bill-run-needs-attention-subject = La facturación requiere atención: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = La facturación requiere atención
+mail-bill-run-needs-attention-intro = Ha terminado la facturación de { $provider } de { $billing_period }, pero el mes no está completo. Queda por hacer:
+mail-jobs-done = Tareas terminadas
+mail-jobs-failed = Tareas fallidas
+mail-finding-missing-invoice = Clientes con cargos y sin factura: corrija la causa y vuelva a iniciar la misma facturación
+mail-finding-surplus-invoice = Facturas sin cargos: descarte el borrador o anule la factura
+mail-finding-stale-draft = Borradores obsoletos: vuelva a iniciar la misma facturación con «replace»
+mail-finding-unassigned-account = Cuentas sin cliente: asígnelas y vuelva a iniciar la misma facturación, o renuncie a ellas
+mail-finding-late-file = Facturas que un archivo de cargos posterior cambiaría: corríjalas si se debe facturar así
+mail-finding-difference = Sumas que no cuadran: concilie los cargos y no abra nada de este mes hasta que cuadren
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } tarea necesita una decisión
+   *[other] { $count_formatted } tareas necesitan una decisión
+}
+mail-dead-letters-title = Hay tareas que necesitan una decisión
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } tarea ha fallado definitivamente. Repítala cuando la causa esté corregida, o descártela.
+   *[other] { $count_formatted } tareas han fallado definitivamente. Repítalas cuando la causa esté corregida, o descártelas.
+}
+mail-newest-reasons = Motivos más recientes
+mail-command = Para verlo todo: { $command }
 
 ## Ambos
 

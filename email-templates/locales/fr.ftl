@@ -101,18 +101,32 @@ mail-links = { $count ->
 mail-link-until = disponible jusqu’au { $date }
 mail-signature = Cordialement,
 mail-footer = Ce message de { $reseller_name } aux contacts de facturation de { $customer_name } a été envoyé automatiquement.
+mail-contact = Une question ? Répondez à ce message ou écrivez à { $contact }.
+mail-download = { $kind ->
+    [credit_note] Télécharger l’avoir
+   *[invoice] Télécharger la facture
+}
+mail-replaces = Remplace
 
-mail-opened-subject = { $kind ->
-    [credit_note] Avoir { $number } de { $reseller_name } : { $provider }, { $billing_period }
-   *[invoice] Facture { $number } de { $reseller_name } : { $provider }, { $billing_period }
+mail-opened-subject = Facture { $number } de { $reseller_name } : { $provider }, { $billing_period }
+mail-opened-title = Nouvelle facture
+mail-opened-intro = La facture { $number } a été émise au nom de { $customer_name } pour { $provider } (période de facturation : { $billing_period }).
+
+mail-credit-note-subject = Avoir { $number } de { $reseller_name } : { $provider }, { $billing_period }
+mail-credit-note-title = Nouvel avoir
+mail-credit-note-intro = L’avoir { $number } a été émis au nom de { $customer_name } pour { $provider } (période de facturation : { $billing_period }). Le montant est en votre faveur : vous n’avez rien à payer.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Avoir { $number } de { $reseller_name }, corrigé : il remplace { $replaced_number }
+   *[invoice] Facture { $number } de { $reseller_name }, corrigée : elle remplace { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Nouvel avoir
-   *[invoice] Nouvelle facture
+mail-corrected-title = { $kind ->
+    [credit_note] Avoir corrigé
+   *[invoice] Facture corrigée
 }
-mail-opened-intro = { $kind ->
-    [credit_note] L’avoir { $number } a été émis au nom de { $customer_name } pour { $provider } (période de facturation : { $billing_period }).
-   *[invoice] La facture { $number } a été émise au nom de { $customer_name } pour { $provider } (période de facturation : { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] Le document { $replaced_number } au nom de { $customer_name } a été annulé. L’avoir { $number } le remplace ; veuillez n’utiliser que celui-ci.
+   *[invoice] Le document { $replaced_number } au nom de { $customer_name } a été annulé. La facture { $number } le remplace ; veuillez ne payer que celle-ci.
 }
 
 mail-closed-subject = { $kind ->
@@ -153,6 +167,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] L’avoir { $number } de { $customer_name }, qui était soldé, est de nouveau ouvert. Son contenu et ses montants n’ont pas changé.
    *[invoice] La facture { $number } de { $customer_name }, qui était soldée, est de nouveau ouverte. Son contenu et ses montants n’ont pas changé.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Documents de l’avoir { $number } de { $reseller_name }
+   *[invoice] Documents de la facture { $number } de { $reseller_name }
+}
+mail-documents-ready-title = Vos documents sont prêts
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Voici les documents demandés de l’avoir { $number } au nom de { $customer_name }.
+   *[invoice] Voici les documents demandés de la facture { $number } au nom de { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Ce message a été envoyé automatiquement aux opérateurs de billrunner.
+mail-bill-run-finished-subject = Facturation complète : { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Facturation complète
+mail-bill-run-finished-intro = La facturation de { $provider } pour { $billing_period } est terminée. Chaque client a sa facture et tous les frais sont pris en compte.
+mail-bill-run-needs-attention-subject = La facturation demande votre attention : { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = La facturation demande votre attention
+mail-bill-run-needs-attention-intro = La facturation de { $provider } pour { $billing_period } est terminée, mais le mois n’est pas complet. Il reste à faire :
+mail-jobs-done = Tâches terminées
+mail-jobs-failed = Tâches en échec
+mail-finding-missing-invoice = Clients avec des frais et sans facture : corrigez la cause, puis relancez la même facturation
+mail-finding-surplus-invoice = Factures sans frais : supprimez le brouillon ou annulez la facture
+mail-finding-stale-draft = Brouillons périmés : relancez la même facturation avec « replace »
+mail-finding-unassigned-account = Comptes sans client : attribuez-les et relancez la même facturation, ou renoncez-y
+mail-finding-late-file = Factures qu’un fichier de frais ultérieur modifierait : corrigez-les s’il faut facturer ainsi
+mail-finding-difference = Sommes divergentes : rapprochez les frais et n’ouvrez rien de ce mois d’ici là
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } tâche attend une décision
+   *[other] { $count_formatted } tâches attendent une décision
+}
+mail-dead-letters-title = Des tâches attendent une décision
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } tâche a échoué définitivement. Relancez-la une fois la cause corrigée, ou abandonnez-la.
+   *[other] { $count_formatted } tâches ont échoué définitivement. Relancez-les une fois la cause corrigée, ou abandonnez-les.
+}
+mail-newest-reasons = Raisons les plus récentes
+mail-command = Pour tout voir : { $command }
 
 ## Les deux
 

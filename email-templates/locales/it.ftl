@@ -107,18 +107,32 @@ mail-links = { $count ->
 mail-link-until = disponibile fino al { $date }
 mail-signature = Cordiali saluti,
 mail-footer = Questo messaggio di { $reseller_name } ai referenti per la fatturazione di { $customer_name } è stato inviato automaticamente.
+mail-contact = Domande? Rispondete a questo messaggio o scrivete a { $contact }.
+mail-download = { $kind ->
+    [credit_note] Scarica la nota di credito
+   *[invoice] Scarica la fattura
+}
+mail-replaces = Sostituisce
 
-mail-opened-subject = { $kind ->
-    [credit_note] Nota di credito { $number } di { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Fattura { $number } di { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Fattura { $number } di { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = Nuova fattura
+mail-opened-intro = La fattura { $number } è stata emessa a nome di { $customer_name } per i servizi { $provider } (periodo di fatturazione: { $billing_period }).
+
+mail-credit-note-subject = Nota di credito { $number } di { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = Nuova nota di credito
+mail-credit-note-intro = La nota di credito { $number } è stata emessa a nome di { $customer_name } per i servizi { $provider } (periodo di fatturazione: { $billing_period }). L’importo è a vostro favore: non c’è nulla da pagare.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Corretta: la nota di credito { $number } di { $reseller_name } sostituisce { $replaced_number }
+   *[invoice] Corretta: la fattura { $number } di { $reseller_name } sostituisce { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Nuova nota di credito
-   *[invoice] Nuova fattura
+mail-corrected-title = { $kind ->
+    [credit_note] Nota di credito corretta
+   *[invoice] Fattura corretta
 }
-mail-opened-intro = { $kind ->
-    [credit_note] La nota di credito { $number } è stata emessa a nome di { $customer_name } per i servizi { $provider } (periodo di fatturazione: { $billing_period }).
-   *[invoice] La fattura { $number } è stata emessa a nome di { $customer_name } per i servizi { $provider } (periodo di fatturazione: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] Il documento { $replaced_number } a nome di { $customer_name } è stato annullato. Al suo posto vale la nota di credito { $number }; usate soltanto questa.
+   *[invoice] Il documento { $replaced_number } a nome di { $customer_name } è stato annullato. Al suo posto vale la fattura { $number }; pagate soltanto questa.
 }
 
 mail-closed-subject = { $kind ->
@@ -159,6 +173,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] La nota di credito { $number } di { $customer_name }, che risultava saldata, è di nuovo aperta. Il contenuto e gli importi non sono cambiati.
    *[invoice] La fattura { $number } di { $customer_name }, che risultava saldata, è di nuovo aperta. Il contenuto e gli importi non sono cambiati.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Documenti della nota di credito { $number } di { $reseller_name }
+   *[invoice] Documenti della fattura { $number } di { $reseller_name }
+}
+mail-documents-ready-title = I vostri documenti sono pronti
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Ecco i documenti richiesti della nota di credito { $number } a nome di { $customer_name }.
+   *[invoice] Ecco i documenti richiesti della fattura { $number } a nome di { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Questo messaggio è stato inviato automaticamente agli operatori di billrunner.
+mail-bill-run-finished-subject = Fatturazione completa: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Fatturazione completa
+mail-bill-run-finished-intro = La fatturazione di { $provider } per { $billing_period } è terminata. Ogni cliente ha una fattura e ogni addebito è contabilizzato.
+mail-bill-run-needs-attention-subject = La fatturazione richiede attenzione: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = La fatturazione richiede attenzione
+mail-bill-run-needs-attention-intro = La fatturazione di { $provider } per { $billing_period } è terminata, ma il mese non è completo. Resta da fare:
+mail-jobs-done = Attività completate
+mail-jobs-failed = Attività non riuscite
+mail-finding-missing-invoice = Clienti con addebiti e senza fattura: eliminate la causa e riavviate la stessa fatturazione
+mail-finding-surplus-invoice = Fatture senza addebiti: scartate la bozza o annullate la fattura
+mail-finding-stale-draft = Bozze superate: riavviate la stessa fatturazione con «replace»
+mail-finding-unassigned-account = Account senza cliente: assegnateli e riavviate la stessa fatturazione, oppure rinunciatevi
+mail-finding-late-file = Fatture che un file di addebiti successivo cambierebbe: correggetele se va fatturato così
+mail-finding-difference = Somme che non coincidono: riconciliate gli addebiti e fino ad allora non aprite nulla di questo mese
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } attività richiede una decisione
+   *[other] { $count_formatted } attività richiedono una decisione
+}
+mail-dead-letters-title = Attività che richiedono una decisione
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } attività è fallita definitivamente. Ripetetela quando la causa è eliminata, oppure scartatela.
+   *[other] { $count_formatted } attività sono fallite definitivamente. Ripetetele quando la causa è eliminata, oppure scartatele.
+}
+mail-newest-reasons = Motivi più recenti
+mail-command = Per vedere tutto: { $command }
 
 ## Entrambi
 

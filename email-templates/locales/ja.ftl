@@ -103,18 +103,32 @@ mail-links = { $count ->
 mail-link-until = { $date }まで有効
 mail-signature = よろしくお願いいたします。
 mail-footer = このメールは { $reseller_name } から { $customer_name } の請求ご担当者様へ自動送信されています。
+mail-contact = ご不明な点がございましたら、このメールにご返信いただくか、{ $contact } までご連絡ください。
+mail-download = { $kind ->
+    [credit_note] クレジットノートをダウンロード
+   *[invoice] 請求書をダウンロード
+}
+mail-replaces = 差し替え元
 
-mail-opened-subject = { $kind ->
-    [credit_note] クレジットノート { $number }（{ $reseller_name }）：{ $provider }、{ $billing_period }
-   *[invoice] 請求書 { $number }（{ $reseller_name }）：{ $provider }、{ $billing_period }
+mail-opened-subject = 請求書 { $number }（{ $reseller_name }）：{ $provider }、{ $billing_period }
+mail-opened-title = 請求書発行のお知らせ
+mail-opened-intro = { $customer_name } 様宛てに、{ $provider } の請求書 { $number }（請求対象期間：{ $billing_period }）を発行いたしました。
+
+mail-credit-note-subject = クレジットノート { $number }（{ $reseller_name }）：{ $provider }、{ $billing_period }
+mail-credit-note-title = クレジットノート発行のお知らせ
+mail-credit-note-intro = { $customer_name } 様宛てに、{ $provider } のクレジットノート { $number }（請求対象期間：{ $billing_period }）を発行いたしました。金額は貴社への返金分であり、お支払いの必要はございません。
+
+mail-corrected-subject = { $kind ->
+    [credit_note] 訂正：クレジットノート { $number }（{ $reseller_name }）は { $replaced_number } に代わるものです
+   *[invoice] 訂正：請求書 { $number }（{ $reseller_name }）は { $replaced_number } に代わるものです
 }
-mail-opened-title = { $kind ->
-    [credit_note] クレジットノート発行のお知らせ
-   *[invoice] 請求書発行のお知らせ
+mail-corrected-title = { $kind ->
+    [credit_note] クレジットノート訂正のお知らせ
+   *[invoice] 請求書訂正のお知らせ
 }
-mail-opened-intro = { $kind ->
-    [credit_note] { $customer_name } 様宛てに、{ $provider } のクレジットノート { $number }（請求対象期間：{ $billing_period }）を発行いたしました。
-   *[invoice] { $customer_name } 様宛てに、{ $provider } の請求書 { $number }（請求対象期間：{ $billing_period }）を発行いたしました。
+mail-corrected-intro = { $kind ->
+    [credit_note] { $customer_name } 様宛ての { $replaced_number } は取り消されました。代わりにクレジットノート { $number } を発行いたしましたので、こちらのみをご利用ください。
+   *[invoice] { $customer_name } 様宛ての { $replaced_number } は取り消されました。代わりに請求書 { $number } を発行いたしましたので、こちらのみをお支払いください。
 }
 
 mail-closed-subject = { $kind ->
@@ -155,6 +169,43 @@ mail-reopened-intro = { $kind ->
     [credit_note] 精算済みとしておりました { $customer_name } 様宛てのクレジットノート { $number } は、再び未精算となりました。内容と金額に変更はございません。
    *[invoice] 精算済みとしておりました { $customer_name } 様宛ての請求書 { $number } は、再び未精算となりました。内容と金額に変更はございません。
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] クレジットノート { $number }（{ $reseller_name }）の書類
+   *[invoice] 請求書 { $number }（{ $reseller_name }）の書類
+}
+mail-documents-ready-title = 書類のご用意ができました
+mail-documents-ready-intro = { $kind ->
+    [credit_note] { $customer_name } 様宛てのクレジットノート { $number } について、ご依頼の書類をお送りいたします。
+   *[invoice] { $customer_name } 様宛ての請求書 { $number } について、ご依頼の書類をお送りいたします。
+}
+
+## Mails to operators
+
+mail-operator-footer = このメールは billrunner の運用担当者に自動で送信されました。
+mail-bill-run-finished-subject = 請求処理完了：{ $reseller_name }、{ $provider }、{ $billing_period }
+mail-bill-run-finished-title = 請求処理が完了しました
+mail-bill-run-finished-intro = { $provider }（{ $billing_period }）の請求処理が終了しました。すべての顧客に請求書があり、すべての料金が反映されています。
+mail-bill-run-needs-attention-subject = 請求処理の確認が必要です：{ $reseller_name }、{ $provider }、{ $billing_period }
+mail-bill-run-needs-attention-title = 請求処理の確認が必要です
+mail-bill-run-needs-attention-intro = { $provider }（{ $billing_period }）の請求処理は終了しましたが、この月はまだ完了していません。残りの作業：
+mail-jobs-done = 完了したジョブ
+mail-jobs-failed = 失敗したジョブ
+mail-finding-missing-invoice = 料金があるのに請求書がない顧客：原因を取り除き、同じ請求処理を再度開始してください
+mail-finding-surplus-invoice = 料金のない請求書：下書きを破棄するか、請求書を取り消してください
+mail-finding-stale-draft = 古くなった下書き：「replace」を付けて同じ請求処理を再度開始してください
+mail-finding-unassigned-account = 顧客のないアカウント：割り当てて同じ請求処理を再度開始するか、請求を免除してください
+mail-finding-late-file = 後から届いた料金ファイルで変わる請求書：そのとおり請求する場合は訂正してください
+mail-finding-difference = 一致しない合計：料金を照合し、一致するまでこの月の請求書を発行しないでください
+mail-dead-letters-subject = { $count ->
+   *[other] { $count_formatted } 件のジョブに判断が必要です
+}
+mail-dead-letters-title = ジョブに判断が必要です
+mail-dead-letters-intro = { $count ->
+   *[other] { $count_formatted } 件のジョブが最終的に失敗しました。原因を取り除いてから再試行するか、破棄してください。
+}
+mail-newest-reasons = 最新の理由
+mail-command = 一覧を見るには：{ $command }
 
 ## 両方
 

@@ -107,18 +107,32 @@ mail-links = { $count ->
 mail-link-until = beschikbaar tot en met { $date }
 mail-signature = Met vriendelijke groet,
 mail-footer = Dit bericht van { $reseller_name } aan de contactpersonen voor facturatie van { $customer_name } is automatisch verzonden.
+mail-contact = Vragen? Beantwoord dit bericht of schrijf naar { $contact }.
+mail-download = { $kind ->
+    [credit_note] Creditnota downloaden
+   *[invoice] Factuur downloaden
+}
+mail-replaces = Vervangt
 
-mail-opened-subject = { $kind ->
-    [credit_note] Creditnota { $number } van { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Factuur { $number } van { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Factuur { $number } van { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = Nieuwe factuur
+mail-opened-intro = Factuur { $number } is op naam van { $customer_name } opgesteld voor { $provider } (factuurperiode: { $billing_period }).
+
+mail-credit-note-subject = Creditnota { $number } van { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = Nieuwe creditnota
+mail-credit-note-intro = Creditnota { $number } is op naam van { $customer_name } opgesteld voor { $provider } (factuurperiode: { $billing_period }). Het bedrag is in uw voordeel: u hoeft niets te betalen.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Gecorrigeerd: creditnota { $number } van { $reseller_name } vervangt { $replaced_number }
+   *[invoice] Gecorrigeerd: factuur { $number } van { $reseller_name } vervangt { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Nieuwe creditnota
-   *[invoice] Nieuwe factuur
+mail-corrected-title = { $kind ->
+    [credit_note] Gecorrigeerde creditnota
+   *[invoice] Gecorrigeerde factuur
 }
-mail-opened-intro = { $kind ->
-    [credit_note] Creditnota { $number } is op naam van { $customer_name } opgesteld voor { $provider } (factuurperiode: { $billing_period }).
-   *[invoice] Factuur { $number } is op naam van { $customer_name } opgesteld voor { $provider } (factuurperiode: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] { $replaced_number } op naam van { $customer_name } is geannuleerd. Creditnota { $number } komt ervoor in de plaats; gebruik alleen deze.
+   *[invoice] { $replaced_number } op naam van { $customer_name } is geannuleerd. Factuur { $number } komt ervoor in de plaats; betaal alleen deze.
 }
 
 mail-closed-subject = { $kind ->
@@ -159,6 +173,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] Creditnota { $number } voor { $customer_name }, die als voldaan stond geregistreerd, staat weer open. De inhoud en de bedragen zijn ongewijzigd.
    *[invoice] Factuur { $number } voor { $customer_name }, die als voldaan stond geregistreerd, staat weer open. De inhoud en de bedragen zijn ongewijzigd.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Documenten bij creditnota { $number } van { $reseller_name }
+   *[invoice] Documenten bij factuur { $number } van { $reseller_name }
+}
+mail-documents-ready-title = Uw documenten staan klaar
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Hier zijn de gevraagde documenten bij creditnota { $number } op naam van { $customer_name }.
+   *[invoice] Hier zijn de gevraagde documenten bij factuur { $number } op naam van { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Dit bericht is automatisch verstuurd naar de beheerders van billrunner.
+mail-bill-run-finished-subject = Factuurrun volledig: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Factuurrun volledig
+mail-bill-run-finished-intro = De factuurrun van { $provider } voor { $billing_period } is klaar. Elke klant heeft een factuur en elke kostenpost is verantwoord.
+mail-bill-run-needs-attention-subject = Factuurrun vraagt aandacht: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = Factuurrun vraagt aandacht
+mail-bill-run-needs-attention-intro = De factuurrun van { $provider } voor { $billing_period } is klaar, maar de maand is niet volledig. Dit moet nog gebeuren:
+mail-jobs-done = Taken voltooid
+mail-jobs-failed = Taken mislukt
+mail-finding-missing-invoice = Klanten met kosten en zonder factuur: verhelp de oorzaak en start dezelfde run opnieuw
+mail-finding-surplus-invoice = Facturen zonder kosten: verwijder het concept of annuleer de factuur
+mail-finding-stale-draft = Verouderde concepten: start dezelfde run opnieuw met ‘replace’
+mail-finding-unassigned-account = Accounts zonder klant: wijs ze toe en start dezelfde run opnieuw, of zie ervan af
+mail-finding-late-file = Facturen die een later kostenbestand zou wijzigen: corrigeer ze als zo gefactureerd moet worden
+mail-finding-difference = Afwijkende sommen: vergelijk de kosten en open tot dan niets van deze maand
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } taak vraagt een beslissing
+   *[other] { $count_formatted } taken vragen een beslissing
+}
+mail-dead-letters-title = Taken vragen een beslissing
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } taak is definitief mislukt. Herhaal die zodra de oorzaak is verholpen, of verwijder die.
+   *[other] { $count_formatted } taken zijn definitief mislukt. Herhaal ze zodra de oorzaak is verholpen, of verwijder ze.
+}
+mail-newest-reasons = Nieuwste redenen
+mail-command = Alles bekijken: { $command }
 
 ## Beide
 

@@ -113,18 +113,32 @@ mail-links = { $count ->
 mail-link-until = dostępne do { $date }
 mail-signature = Z poważaniem
 mail-footer = Tę wiadomość wysłano automatycznie w imieniu { $reseller_name } do osób odpowiedzialnych za rozliczenia w { $customer_name }.
+mail-contact = Pytania? Prosimy odpowiedzieć na tę wiadomość lub napisać na adres { $contact }.
+mail-download = { $kind ->
+    [credit_note] Pobierz fakturę korygującą
+   *[invoice] Pobierz fakturę
+}
+mail-replaces = Zastępuje
 
-mail-opened-subject = { $kind ->
-    [credit_note] Faktura korygująca { $number } od { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Faktura { $number } od { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Faktura { $number } od { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = Nowa faktura
+mail-opened-intro = Wystawiono fakturę { $number } dla { $customer_name } za usługi { $provider } (okres rozliczeniowy: { $billing_period }).
+
+mail-credit-note-subject = Faktura korygująca { $number } od { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = Nowa faktura korygująca
+mail-credit-note-intro = Wystawiono fakturę korygującą { $number } dla { $customer_name } za usługi { $provider } (okres rozliczeniowy: { $billing_period }). Kwota jest na Państwa korzyść: nic nie trzeba płacić.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Poprawiono: faktura korygująca { $number } od { $reseller_name } zastępuje { $replaced_number }
+   *[invoice] Poprawiono: faktura { $number } od { $reseller_name } zastępuje { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Nowa faktura korygująca
-   *[invoice] Nowa faktura
+mail-corrected-title = { $kind ->
+    [credit_note] Poprawiona faktura korygująca
+   *[invoice] Poprawiona faktura
 }
-mail-opened-intro = { $kind ->
-    [credit_note] Wystawiono fakturę korygującą { $number } dla { $customer_name } za usługi { $provider } (okres rozliczeniowy: { $billing_period }).
-   *[invoice] Wystawiono fakturę { $number } dla { $customer_name } za usługi { $provider } (okres rozliczeniowy: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] Dokument { $replaced_number } dla { $customer_name } został anulowany. Zastępuje go faktura korygująca { $number }; prosimy używać tylko jej.
+   *[invoice] Dokument { $replaced_number } dla { $customer_name } został anulowany. Zastępuje go faktura { $number }; prosimy opłacić tylko ją.
 }
 
 mail-closed-subject = { $kind ->
@@ -165,6 +179,49 @@ mail-reopened-intro = { $kind ->
     [credit_note] Faktura korygująca { $number } dla { $customer_name }, oznaczona wcześniej jako rozliczona, jest ponownie otwarta. Jej treść i kwoty się nie zmieniły.
    *[invoice] Faktura { $number } dla { $customer_name }, oznaczona wcześniej jako rozliczona, jest ponownie otwarta. Jej treść i kwoty się nie zmieniły.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Dokumenty: faktura korygująca { $number } od { $reseller_name }
+   *[invoice] Dokumenty: faktura { $number } od { $reseller_name }
+}
+mail-documents-ready-title = Państwa dokumenty są gotowe
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Przesyłamy zamówione dokumenty: faktura korygująca { $number } dla { $customer_name }.
+   *[invoice] Przesyłamy zamówione dokumenty: faktura { $number } dla { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Ta wiadomość została wysłana automatycznie do operatorów billrunner.
+mail-bill-run-finished-subject = Rozliczenie kompletne: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Rozliczenie kompletne
+mail-bill-run-finished-intro = Rozliczenie { $provider } za okres { $billing_period } zakończyło się. Każdy klient ma fakturę, a każda opłata jest ujęta.
+mail-bill-run-needs-attention-subject = Rozliczenie wymaga uwagi: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = Rozliczenie wymaga uwagi
+mail-bill-run-needs-attention-intro = Rozliczenie { $provider } za okres { $billing_period } zakończyło się, ale miesiąc nie jest kompletny. Do zrobienia pozostaje:
+mail-jobs-done = Zadania wykonane
+mail-jobs-failed = Zadania nieudane
+mail-finding-missing-invoice = Klienci z opłatami i bez faktury: usuń przyczynę i uruchom to samo rozliczenie ponownie
+mail-finding-surplus-invoice = Faktury bez opłat: odrzuć szkic albo anuluj fakturę
+mail-finding-stale-draft = Nieaktualne szkice: uruchom to samo rozliczenie ponownie z „replace”
+mail-finding-unassigned-account = Konta bez klienta: przypisz je i uruchom to samo rozliczenie ponownie albo zrezygnuj z nich
+mail-finding-late-file = Faktury, które późniejszy plik opłat by zmienił: popraw je, jeśli tak ma być rozliczone
+mail-finding-difference = Niezgodne sumy: uzgodnij opłaty i do tego czasu nie otwieraj niczego z tego miesiąca
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } zadanie wymaga decyzji
+    [few] { $count_formatted } zadania wymagają decyzji
+    [many] { $count_formatted } zadań wymaga decyzji
+   *[other] { $count_formatted } zadania wymaga decyzji
+}
+mail-dead-letters-title = Zadania wymagają decyzji
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } zadanie ostatecznie się nie powiodło. Powtórz je po usunięciu przyczyny albo odrzuć.
+    [few] { $count_formatted } zadania ostatecznie się nie powiodły. Powtórz je po usunięciu przyczyny albo odrzuć.
+    [many] { $count_formatted } zadań ostatecznie się nie powiodło. Powtórz je po usunięciu przyczyny albo odrzuć.
+   *[other] { $count_formatted } zadania ostatecznie się nie powiodło. Powtórz je po usunięciu przyczyny albo odrzuć.
+}
+mail-newest-reasons = Najnowsze przyczyny
+mail-command = Wszystko pokaże: { $command }
 
 ## Jedne i drugie
 

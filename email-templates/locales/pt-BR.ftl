@@ -107,18 +107,32 @@ mail-links = { $count ->
 mail-link-until = disponível até { $date }
 mail-signature = Atenciosamente,
 mail-footer = Esta mensagem de { $reseller_name } para os contatos de faturamento de { $customer_name } foi enviada automaticamente.
+mail-contact = Dúvidas? Responda a esta mensagem ou escreva para { $contact }.
+mail-download = { $kind ->
+    [credit_note] Baixar a nota de crédito
+   *[invoice] Baixar a fatura
+}
+mail-replaces = Substitui
 
-mail-opened-subject = { $kind ->
-    [credit_note] Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
-   *[invoice] Fatura { $number } de { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-subject = Fatura { $number } de { $reseller_name }: { $provider }, { $billing_period }
+mail-opened-title = Nova fatura
+mail-opened-intro = A fatura { $number } foi emitida em nome de { $customer_name } pelos serviços { $provider } (período de faturamento: { $billing_period }).
+
+mail-credit-note-subject = Nota de crédito { $number } de { $reseller_name }: { $provider }, { $billing_period }
+mail-credit-note-title = Nova nota de crédito
+mail-credit-note-intro = A nota de crédito { $number } foi emitida em nome de { $customer_name } pelos serviços { $provider } (período de faturamento: { $billing_period }). O valor é a seu favor: não há nada a pagar.
+
+mail-corrected-subject = { $kind ->
+    [credit_note] Corrigida: a nota de crédito { $number } de { $reseller_name } substitui { $replaced_number }
+   *[invoice] Corrigida: a fatura { $number } de { $reseller_name } substitui { $replaced_number }
 }
-mail-opened-title = { $kind ->
-    [credit_note] Nova nota de crédito
-   *[invoice] Nova fatura
+mail-corrected-title = { $kind ->
+    [credit_note] Nota de crédito corrigida
+   *[invoice] Fatura corrigida
 }
-mail-opened-intro = { $kind ->
-    [credit_note] A nota de crédito { $number } foi emitida em nome de { $customer_name } pelos serviços { $provider } (período de faturamento: { $billing_period }).
-   *[invoice] A fatura { $number } foi emitida em nome de { $customer_name } pelos serviços { $provider } (período de faturamento: { $billing_period }).
+mail-corrected-intro = { $kind ->
+    [credit_note] O documento { $replaced_number } em nome de { $customer_name } foi cancelado. Em seu lugar vale a nota de crédito { $number }; use somente esta.
+   *[invoice] O documento { $replaced_number } em nome de { $customer_name } foi cancelado. Em seu lugar vale a fatura { $number }; pague somente esta.
 }
 
 mail-closed-subject = { $kind ->
@@ -159,6 +173,45 @@ mail-reopened-intro = { $kind ->
     [credit_note] A nota de crédito { $number } de { $customer_name }, que constava como liquidada, está novamente em aberto. O conteúdo e os valores não mudaram.
    *[invoice] A fatura { $number } de { $customer_name }, que constava como liquidada, está novamente em aberto. O conteúdo e os valores não mudaram.
 }
+
+mail-documents-ready-subject = { $kind ->
+    [credit_note] Documentos da nota de crédito { $number } de { $reseller_name }
+   *[invoice] Documentos da fatura { $number } de { $reseller_name }
+}
+mail-documents-ready-title = Seus documentos estão prontos
+mail-documents-ready-intro = { $kind ->
+    [credit_note] Aqui estão os documentos solicitados da nota de crédito { $number } em nome de { $customer_name }.
+   *[invoice] Aqui estão os documentos solicitados da fatura { $number } em nome de { $customer_name }.
+}
+
+## Mails to operators
+
+mail-operator-footer = Esta mensagem foi enviada automaticamente aos operadores do billrunner.
+mail-bill-run-finished-subject = Faturamento completo: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-finished-title = Faturamento completo
+mail-bill-run-finished-intro = O faturamento de { $provider } de { $billing_period } terminou. Todo cliente tem uma fatura e todas as cobranças foram contabilizadas.
+mail-bill-run-needs-attention-subject = O faturamento requer atenção: { $reseller_name }, { $provider }, { $billing_period }
+mail-bill-run-needs-attention-title = O faturamento requer atenção
+mail-bill-run-needs-attention-intro = O faturamento de { $provider } de { $billing_period } terminou, mas o mês não está completo. Falta fazer:
+mail-jobs-done = Tarefas concluídas
+mail-jobs-failed = Tarefas com falha
+mail-finding-missing-invoice = Clientes com cobranças e sem fatura: corrija a causa e inicie o mesmo faturamento de novo
+mail-finding-surplus-invoice = Faturas sem cobranças: descarte o rascunho ou cancele a fatura
+mail-finding-stale-draft = Rascunhos desatualizados: inicie o mesmo faturamento de novo com “replace”
+mail-finding-unassigned-account = Contas sem cliente: atribua-as e inicie o mesmo faturamento de novo, ou dispense-as
+mail-finding-late-file = Faturas que um arquivo de cobranças posterior mudaria: corrija-as se for para faturar assim
+mail-finding-difference = Somas divergentes: concilie as cobranças e não abra nada deste mês até lá
+mail-dead-letters-subject = { $count ->
+    [one] { $count_formatted } tarefa precisa de uma decisão
+   *[other] { $count_formatted } tarefas precisam de uma decisão
+}
+mail-dead-letters-title = Tarefas precisam de uma decisão
+mail-dead-letters-intro = { $count ->
+    [one] { $count_formatted } tarefa falhou definitivamente. Repita-a quando a causa estiver corrigida, ou descarte-a.
+   *[other] { $count_formatted } tarefas falharam definitivamente. Repita-as quando a causa estiver corrigida, ou descarte-as.
+}
+mail-newest-reasons = Motivos mais recentes
+mail-command = Para ver tudo: { $command }
 
 ## Ambos
 

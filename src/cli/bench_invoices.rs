@@ -175,6 +175,7 @@ impl Month {
             mail_domain: "bench.example".into(),
             download_links: None,
             attach_up_to_bytes: config.attach_up_to_bytes,
+            operators: None,
             clock: Clock::System,
         };
         let mut transaction = pool.begin().await?;

@@ -18,7 +18,7 @@ use crate::{
         invoice_status::InvoiceStatus,
         money::Currency,
     },
-    jobs::{RenderDocument, registry},
+    jobs::{AnnounceDocument, RenderDocument, registry},
     queue::{JobOptions, RequestId},
     store::frozen_documents::{self, DocumentName, ListedDocument},
 };
@@ -55,6 +55,9 @@ pub enum Command {
         /// Wait until it is done; exit code 4 when it was refused.
         #[arg(long)]
         wait: bool,
+        /// Send it to the customer's contacts once it is there.
+        #[arg(long)]
+        notify: bool,
     },
 }
 
@@ -83,7 +86,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
             list(&frozen_documents::of_invoice(&mut connection, invoice.reseller_id, invoice.id).await?, output)
         }
         Command::Link { which, valid_for } => link(&mut connection, &which, valid_for, config, output).await,
-        Command::Render { which, by, wait } => {
+        Command::Render { which, by, wait, notify } => {
             let invoice = invoices::find(&mut connection, &which.invoice, which.reseller).await?;
             drop(connection);
             let job = RenderDocument {
@@ -93,6 +96,14 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
                 kind: which.kind,
                 currency: which.currency,
             };
+            let request = RequestId::new("cli/documents", JobId::new());
+            let new = registry().prepare(&job, request, &by, JobOptions::default())?;
+            hand_in(&pool, &new, wait || notify, output).await?;
+            if !notify {
+                return Ok(());
+            }
+            let RenderDocument { reseller_id, invoice_id, kind, currency, .. } = job;
+            let job = AnnounceDocument { reseller_id, invoice_id, kind, currency };
             let request = RequestId::new("cli/documents", JobId::new());
             let new = registry().prepare(&job, request, &by, JobOptions::default())?;
             hand_in(&pool, &new, wait, output).await

@@ -26,6 +26,7 @@ mod import;
 mod invoices;
 mod jobs;
 mod mail;
+mod mail_preview;
 mod month;
 mod notifications;
 mod operator;
@@ -103,7 +104,7 @@ enum Command {
     /// List, add and remove addresses that are never written to.
     #[command(subcommand)]
     Suppressions(suppressions::Command),
-    /// Take in what mail servers report.
+    /// Look at the messages that are sent; take in what mail servers report of them.
     #[command(subcommand)]
     Mail(mail::Command),
     /// Check events, numbers, sums, statuses and documents; say what is wrong, where, and what to do.

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     context::{Context, open_object_store},
     http::Downloads,
-    mail::Mailer,
+    mail::{Correspondent, Mailer, Operators},
     queue::{Streams, Worker, WorkerSettings},
     store::{database, job_kinds},
 };
@@ -60,8 +60,20 @@ pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
         mail_domain: config.mail_domain.as_str().into(),
         download_links: config.download_links.clone().map(Arc::new),
         attach_up_to_bytes: config.attach_up_to_bytes,
+        operators: operators(config)?.map(Arc::new),
         clock: Clock::System,
     })
+}
+
+/// Makes who is told how billrunner fares, where somebody is to be.
+fn operators(config: &Config) -> anyhow::Result<Option<Operators>> {
+    let Some(recipients) = config.operator_mail.clone() else { return Ok(None) };
+    let from = config.operator_from.clone().unwrap_or_else(|| format!("billrunner@{}", config.mail_domain));
+    for address in recipients.iter().chain([&from]) {
+        Correspondent::new("", address)
+            .context("BILLRUNNER_OPERATOR_MAIL or BILLRUNNER_OPERATOR_FROM cannot be used")?;
+    }
+    Ok(Some(Operators { from, recipients, language: config.operator_language.clone() }))
 }
 
 /// Makes what customers download from, where links are set up.

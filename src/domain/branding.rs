@@ -159,6 +159,20 @@ pub struct Pixels {
 }
 
 impl Logo {
+    /// Returns the bytes of the PNG.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Reads width and height, in pixels, without decoding the picture.
+    ///
+    /// # Errors
+    /// When it is no PNG.
+    pub fn size(&self) -> Result<(u32, u32), BrandingProblem> {
+        let reader = png::Decoder::new(Cursor::new(&self.0)).read_info().map_err(BrandingProblem::Picture)?;
+        Ok(reader.info().size())
+    }
+
     /// Decodes the picture.
     ///
     /// # Errors
@@ -220,6 +234,7 @@ mod tests {
         branding.check().expect("a good one");
         let pixels = branding.logo.as_ref().expect("a logo").pixels().expect("pixels");
         assert_eq!((pixels.colours, pixels.opacities), (vec![1, 2, 3, 4, 5, 6], Some(vec![255, 128])));
+        assert_eq!(branding.logo.as_ref().and_then(|logo| logo.size().ok()), Some((1, 2)));
         let again = read(&serde_json::to_value(&branding).expect("json")).expect("a branding");
         assert_eq!(again, branding);
         assert_ne!(branding.fingerprint(), Branding::default().fingerprint());

@@ -18,6 +18,7 @@ use super::{
     ids::{CustomerId, ResellerId},
     language_tag::LanguageTag,
     mail_policy::MailPolicy,
+    mail_settings::MailSettings,
     money::Currency,
     price_rules::PriceRule,
     taxes::TaxRate,
@@ -86,6 +87,9 @@ pub struct Reseller {
     /// How its documents look; `None` is A4, our colours and no logo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branding: Option<Branding>,
+    /// How its mails are sent and worded; `None` is our messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSettings>,
 }
 
 /// A company that receives invoices.

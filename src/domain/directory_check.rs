@@ -11,6 +11,7 @@ use super::{
     branding::BrandingProblem,
     custom_field::{CheckedField, CustomFieldProblem, MAX_PRINTED_CHARS},
     directory::{Customer, Directory, ProviderAccount},
+    mail_settings::MailSettingsProblem,
 };
 
 /// Printed fields that the head of a document has room for.
@@ -91,6 +92,9 @@ pub enum DirectoryProblem {
     /// The reseller's branding.
     #[error(transparent)]
     Branding(#[from] BrandingProblem),
+    /// How the reseller's mails are sent and worded.
+    #[error(transparent)]
+    Mail(#[from] MailSettingsProblem),
     /// Two fields in one place.
     #[error("custom fields `{0}` and `{1}` have the same position {2}; give each its own")]
     Position(String, String, i32),
@@ -135,6 +139,9 @@ impl Directory {
     pub fn check(&self) -> Result<(), DirectoryProblem> {
         if let Some(branding) = &self.reseller.branding {
             branding.check()?;
+        }
+        if let Some(mail) = &self.reseller.mail {
+            mail.check()?;
         }
         let fields = self.check_fields()?;
         once(self.customers.iter().map(|customer| format!("customer {}", customer.id)))?;

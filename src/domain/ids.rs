@@ -53,6 +53,10 @@ id!(
     ResellerId
 );
 id!(
+    /// Names a mail to an operator.
+    OperatorMailId
+);
+id!(
     /// Names the company that receives them.
     CustomerId
 );

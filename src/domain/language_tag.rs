@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unic_langid::LanguageIdentifier;
 
 /// A well-formed BCP 47 language tag of language, script, region and variants.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LanguageTag(LanguageIdentifier);
 
 impl LanguageTag {

@@ -1,8 +1,45 @@
-//! When a customer is told of a change, and when never; and where the telling stands.
+//! When a customer is told of a change, when never, what a notification is meant for, and where the telling stands.
 
 use std::{fmt, str::FromStr};
 
-use super::invoice_status::Step;
+use super::{
+    ids::{DocumentId, JobId, NotificationId},
+    invoice_status::Step,
+};
+
+/// What a notification is meant for, as its row keeps it: one of each for an event and a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// The first mail of an event, or one that a person had sent again.
+    Event,
+    /// A document that somebody had rendered, and asked to tell of by a job.
+    Document(DocumentId, JobId),
+    /// A copy of another notification's mail.
+    Copy(NotificationId),
+}
+
+impl fmt::Display for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event => f.write_str("event"),
+            Self::Document(document, job) => write!(f, "document/{document}/{job}"),
+            Self::Copy(original) => write!(f, "copy/{original}"),
+        }
+    }
+}
+
+impl FromStr for Intent {
+    type Err = uuid::Error;
+
+    /// Whatever is neither a document's nor a copy's is an event's: a resend has words of its own.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split('/').collect::<Vec<_>>().as_slice() {
+            ["document", document, job] => Ok(Self::Document(document.parse()?, job.parse()?)),
+            ["copy", original] => Ok(Self::Copy(original.parse()?)),
+            _ => Ok(Self::Event),
+        }
+    }
+}
 
 /// Where a notification stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +134,17 @@ mod tests {
         super::invoice_status::{InvoiceStatus, Plan, plan},
         *,
     };
+
+    #[test]
+    fn an_intent_reads_back_as_it_was_written() {
+        for intent in
+            [Intent::Event, Intent::Document(DocumentId::new(), JobId::new()), Intent::Copy(NotificationId::new())]
+        {
+            assert_eq!(intent.to_string().parse(), Ok(intent));
+        }
+        assert_eq!("resend/anything".parse(), Ok(Intent::Event));
+        assert!("copy/nothing".parse::<Intent>().is_err());
+    }
 
     fn step(from: InvoiceStatus, to: InvoiceStatus) -> Step {
         let Ok(Plan::Steps(&[step])) = plan(from, to) else { panic!("{from} to {to} is one step") };

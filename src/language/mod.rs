@@ -25,6 +25,7 @@ pub struct Language(Arc<Inner>);
 struct Inner {
     catalogue: &'static Catalogue,
     locale: String,
+    wanted: LanguageTag,
     formats: Formats,
 }
 
@@ -127,7 +128,7 @@ impl Language {
             Some(found) => (found, tag.to_string()),
             None => catalogue::fallback().map(|english| (english, english.tag.to_owned()))?,
         };
-        Ok(Self(Arc::new(Inner { catalogue, formats: Formats::new(&locale)?, locale })))
+        Ok(Self(Arc::new(Inner { catalogue, formats: Formats::new(&locale)?, locale, wanted: tag.clone() })))
     }
 
     /// Returns the tags of all languages there are texts for, in alphabetical order.
@@ -138,6 +139,11 @@ impl Language {
     /// Returns the tag of the texts: `es`, also for `es-MX`.
     pub fn tag(&self) -> &'static str {
         self.0.catalogue.tag
+    }
+
+    /// Returns the tag that was asked for.
+    pub fn wanted(&self) -> &LanguageTag {
+        &self.0.wanted
     }
 
     /// Returns the tag that numbers and dates follow: `es-MX`.

@@ -35,8 +35,14 @@ pub struct InvoiceMessage {
     pub billing_period: String,
     /// With its currency; positive for a credit note.
     pub total: String,
-    /// Why the invoice was cancelled or opened again.
+    /// Number of the invoice in whose place this one stands.
+    pub replaced_number: Option<String>,
+    /// Why the invoice was cancelled, opened again or corrected.
     pub reason: Option<String>,
+    /// The address to ask.
+    pub contact: String,
+    /// The document itself, where links are made.
+    pub download: Option<LinkedDocument>,
     /// What is attached; nothing else is promised.
     pub documents: Vec<AttachedDocument>,
     /// What is too large to attach and can be downloaded instead.
@@ -90,7 +96,10 @@ impl InvoiceMessage {
             provider: to_one_line(provider_name),
             billing_period: language.billing_period(invoice.billing_period)?,
             total: language.money(&total, invoice.currency),
+            replaced_number: None,
             reason: None,
+            contact: String::new(),
+            download: None,
             documents: attachments
                 .iter()
                 .map(|attachment| AttachedDocument::new(attachment, language))
@@ -105,7 +114,43 @@ impl InvoiceMessage {
         Self { links, ..self }
     }
 
-    /// Adds why the invoice was cancelled or opened again.
+    /// Adds the link of the button.
+    #[must_use]
+    pub fn with_download(self, download: Option<LinkedDocument>) -> Self {
+        Self { download, ..self }
+    }
+
+    /// Adds whom to ask.
+    #[must_use]
+    pub fn with_contact(self, contact: &str) -> Self {
+        Self { contact: to_one_line(contact), ..self }
+    }
+
+    /// Adds which invoice this one replaces.
+    #[must_use]
+    pub fn with_replaced_number(self, number: Option<&str>) -> Self {
+        Self { replaced_number: number.map(to_one_line), ..self }
+    }
+
+    /// Returns what a reseller's own words can name; the message says which of these it has.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        match name {
+            "number" => Some(&self.number),
+            "issued_on" => Some(&self.issued_on),
+            "reseller_name" => Some(&self.reseller_name),
+            "customer_name" => Some(&self.customer_name),
+            "recipient_name" => Some(&self.recipient_name),
+            "provider" => Some(&self.provider),
+            "billing_period" => Some(&self.billing_period),
+            "total" => Some(&self.total),
+            "contact" => Some(&self.contact),
+            "replaced_number" => Some(self.replaced_number.as_deref().unwrap_or_default()),
+            "reason" => Some(self.reason.as_deref().unwrap_or_default()),
+            _ => None,
+        }
+    }
+
+    /// Adds why the invoice was cancelled, opened again or corrected.
     #[must_use]
     pub fn with_reason(self, reason: Option<&str>) -> Self {
         Self { reason: reason.map(to_one_line).filter(|reason| !reason.is_empty()), ..self }

@@ -104,7 +104,7 @@ impl Mailer {
     pub async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
         let content = mail.to_bytes()?;
         match self {
-            Self::Smtp(server) => server.send(mail.from.address(), mail.to.address(), &content).await,
+            Self::Smtp(server) => server.send(mail.from.address(), mail.recipient().address(), &content).await,
             Self::Folder(folder) => {
                 let (folder, name) = (folder.clone(), file_name(&mail.message_id));
                 let written = tokio::task::spawn_blocking(move || write_file(&folder, &name, &content)).await;

@@ -16,6 +16,7 @@ use lettre::{
 use sha2::{Digest, Sha256};
 
 use super::{
+    look::LOGO_ID,
     one_line::{to_one_line, to_subject},
     templates::RenderedMessage,
 };
@@ -91,10 +92,16 @@ pub struct OutgoingMail {
     pub from: Correspondent,
     /// The customer's contact.
     pub to: Correspondent,
+    /// Whom it is delivered to, where that is not whom it is written to: a copy that no header tells of.
+    pub deliver_to: Option<Correspondent>,
+    /// Where answers go; `None` is the sender.
+    pub reply_to: Option<Correspondent>,
     /// Tag of the language it is written in.
     pub language: String,
     /// Subject and bodies.
     pub message: RenderedMessage,
+    /// A PNG that the HTML shows.
+    pub logo: Option<Bytes>,
     /// The documents.
     pub attachments: Vec<Attachment>,
 }
@@ -133,16 +140,15 @@ impl OutgoingMail {
     /// # Errors
     /// [`UnbuildableMail`], most likely for a content type that is none.
     pub fn to_bytes(&self) -> Result<Vec<u8>, UnbuildableMail> {
-        let mut parts = MultiPart::mixed().boundary(self.boundary("mixed")).multipart(
-            MultiPart::alternative()
-                .boundary(self.boundary("alternative"))
-                .singlepart(SinglePart::plain(self.message.text.clone()))
-                .singlepart(SinglePart::html(self.message.html.clone())),
-        );
+        let mut parts = MultiPart::mixed().boundary(self.boundary("mixed")).multipart(self.bodies()?);
         for attachment in &self.attachments {
             parts = parts.singlepart(attachment.to_part()?);
         }
-        let message = Message::builder()
+        let mut builder = Message::builder();
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.to_mailbox());
+        }
+        let message = builder
             .from(self.from.to_mailbox())
             .to(self.to.to_mailbox())
             .subject(to_subject(&self.message.subject))
@@ -155,6 +161,24 @@ impl OutgoingMail {
         Ok(message.formatted())
     }
 
+    /// The text, and the page with the picture it shows beside it: nothing is loaded from elsewhere.
+    fn bodies(&self) -> Result<MultiPart, UnbuildableMail> {
+        let html = SinglePart::html(self.message.html.clone());
+        let text = MultiPart::alternative()
+            .boundary(self.boundary("alternative"))
+            .singlepart(SinglePart::plain(self.message.text.clone()));
+        let Some(logo) = &self.logo else { return Ok(text.singlepart(html)) };
+        let png = AttachmentPart::new_inline(LOGO_ID.to_owned());
+        let png = png.body(logo.to_vec(), content_type("logo.png", "image/png")?);
+        let related = MultiPart::related().boundary(self.boundary("related")).singlepart(html).singlepart(png);
+        Ok(text.multipart(related))
+    }
+
+    /// Returns whom the envelope names.
+    pub fn recipient(&self) -> &Correspondent {
+        self.deliver_to.as_ref().unwrap_or(&self.to)
+    }
+
     /// Derived from the Message-ID, as lettre's own are random.
     fn boundary(&self, part: &str) -> String {
         let digest = Sha256::digest(format!("{part} {}", self.message_id));
@@ -164,13 +188,17 @@ impl OutgoingMail {
 
 impl Attachment {
     fn to_part(&self) -> Result<SinglePart, UnbuildableMail> {
-        let content_type = ContentType::parse(&self.content_type).map_err(|source| UnbuildableMail::ContentType {
-            file_name: self.file_name.clone(),
-            content_type: self.content_type.clone(),
-            source,
-        })?;
+        let content_type = content_type(&self.file_name, &self.content_type)?;
         Ok(AttachmentPart::new(to_one_line(&self.file_name)).body(self.content.to_vec(), content_type))
     }
+}
+
+fn content_type(file_name: &str, content_type: &str) -> Result<ContentType, UnbuildableMail> {
+    ContentType::parse(content_type).map_err(|source| UnbuildableMail::ContentType {
+        file_name: file_name.to_owned(),
+        content_type: content_type.to_owned(),
+        source,
+    })
 }
 
 fn header(name: HeaderName, value: &str) -> HeaderValue {
@@ -190,12 +218,15 @@ pub mod tests {
             sent_at: DateTime::from_timestamp(1_788_300_000, 0).expect("a time"),
             from: Correspondent::new("Nimbus Resale", "billing@nimbus.example").expect("an address"),
             to: Correspondent::new("Ana García", "ana@acme.example").expect("an address"),
+            deliver_to: None,
+            reply_to: None,
             language: "es".to_owned(),
             message: RenderedMessage {
                 subject: "Factura 2026-00042: Año".to_owned(),
                 text: "Hola, Ana:\n\n.\n.. dos puntos\n-- \n".to_owned(),
                 html: "<p>Hola</p>\n".to_owned(),
             },
+            logo: None,
             attachments: vec![Attachment {
                 file_name: "facturación agosto.pdf".to_owned(),
                 content_type: "application/pdf".to_owned(),

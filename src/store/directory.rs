@@ -5,7 +5,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Corrupt, accounts, branding, csv_options, custom_fields, mail_policies,
+    Corrupt, accounts, branding, csv_options, custom_fields, mail_policies, mail_settings,
     operator_actions::Operator,
     price_book::{self, PriceBookError},
     stale_drafts,
@@ -153,7 +153,8 @@ async fn apply_reseller(connection: &mut PgConnection, directory: &Directory) ->
     )
     .execute(&mut *connection)
     .await?;
-    branding::replace(connection, reseller.id, reseller.branding.as_ref()).await
+    branding::replace(connection, reseller.id, reseller.branding.as_ref()).await?;
+    mail_settings::replace(connection, reseller.id, reseller.mail.as_ref()).await
 }
 
 async fn apply_customer(
@@ -333,14 +334,6 @@ pub async fn parties(
         })
     })
     .transpose()
-}
-
-/// Returns the address a reseller's mails come from.
-///
-/// # Errors
-/// When the database fails or the reseller is gone.
-pub async fn sender_address(connection: &mut PgConnection, reseller_id: ResellerId) -> sqlx::Result<String> {
-    sqlx::query_scalar!("SELECT email FROM resellers WHERE id = $1", reseller_id.0).fetch_one(connection).await
 }
 
 /// Returns the latest rate of a day or before.

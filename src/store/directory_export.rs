@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use bigdecimal::BigDecimal;
 use sqlx::PgConnection;
 
-use super::{Corrupt, branding, csv_options, custom_fields, mail_policies, price_book, price_terms, waivers};
+use super::{
+    Corrupt, branding, csv_options, custom_fields, mail_policies, mail_settings, price_book, price_terms, waivers,
+};
 use crate::domain::{
     directory::{
         Contact, Customer, DatedExchangeRate, Directory, Markup, ProviderAccount, Reseller, SuppressedAddress,
@@ -38,6 +40,7 @@ pub async fn export(connection: &mut PgConnection, reseller_id: ResellerId) -> s
         country: row.country.map(|code| code.parse().corrupt("resellers.country")).transpose()?,
         email: row.email,
         branding: branding::current(connection, reseller_id).await?,
+        mail: mail_settings::of_reseller(connection, reseller_id).await?,
     };
     Ok(Some(Directory {
         reseller,

@@ -164,8 +164,8 @@ pub async fn of_version(
     let rows = sqlx::query_as!(
         DocumentRow,
         r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes,
-               parts_of_document(reseller_id, id) AS "parts!: Json<Vec<DocumentPart>>"
-         FROM documents
+               parts AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents JOIN parts_of_documents USING (reseller_id, id)
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version = $3 AND language = $4
            AND currency IS NULL AND kind = ANY ($5)
          ORDER BY kind, created_at DESC LIMIT 10"#,
@@ -194,8 +194,8 @@ pub async fn since_version(
     let rows = sqlx::query_as!(
         DocumentRow,
         r#"SELECT DISTINCT ON (kind) id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes,
-               parts_of_document(reseller_id, id) AS "parts!: Json<Vec<DocumentPart>>"
-         FROM documents
+               parts AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents JOIN parts_of_documents USING (reseller_id, id)
          WHERE reseller_id = $1 AND invoice_id = $2 AND invoice_version >= $3 AND language = $4
            AND currency IS NULL AND kind = ANY ($5)
          ORDER BY kind, invoice_version DESC, created_at DESC LIMIT 10"#,
@@ -208,6 +208,29 @@ pub async fn since_version(
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(StoredDocument::try_from).collect()
+}
+
+/// Returns a document; `None` where there is none of a kind this release knows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    connection: &mut PgConnection,
+    reseller_id: ResellerId,
+    id: DocumentId,
+) -> sqlx::Result<Option<StoredDocument>> {
+    let row = sqlx::query_as!(
+        DocumentRow,
+        r#"SELECT id AS "id: DocumentId", kind, file_name, location, sha256, size_bytes,
+               parts AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents JOIN parts_of_documents USING (reseller_id, id) WHERE reseller_id = $1 AND id = $2 AND kind = ANY ($3)"#,
+        reseller_id.0,
+        id.0,
+        &known_kinds(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(StoredDocument::try_from).transpose()
 }
 
 /// Returns the kinds this release knows: a later one may have stored others already.
@@ -269,8 +292,8 @@ pub async fn documents_after(
                 ORDER BY sequence LIMIT 1) AS status_then,
                invoice.status AS status_now, document.kind, document.language,
                document.currency, document.csv_options AS "csv_options: Json<CsvOptions>", template_hash, location, sha256,
-               size_bytes, parts_of_document(document.reseller_id, document.id) AS "parts!: Json<Vec<DocumentPart>>"
-         FROM documents AS document
+               size_bytes, parts AS "parts!: Json<Vec<DocumentPart>>"
+         FROM documents AS document JOIN parts_of_documents USING (reseller_id, id)
          JOIN invoices AS invoice ON invoice.reseller_id = document.reseller_id AND invoice.id = document.invoice_id
          WHERE document.reseller_id = $1 AND ($2::date IS NULL OR invoice.billing_period_start = $2)
            AND ($3::uuid IS NULL OR document.id > $3)

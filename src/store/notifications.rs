@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::domain::ids::{InvoiceId, NotificationId, ResellerId};
+use crate::domain::{
+    ids::{InvoiceId, NotificationId, ResellerId},
+    notification::Intent,
+};
 
 /// A notification to be recorded.
 #[derive(Clone, Debug)]
@@ -109,6 +112,8 @@ pub struct StoredNotification {
     pub recipient_name: String,
     /// BCP 47 tag.
     pub language: String,
+    /// What it is meant for.
+    pub intent: String,
     /// Where it stands.
     pub state: String,
     /// RFC 5322 Message-ID.
@@ -131,8 +136,8 @@ pub async fn find(
     sqlx::query_as!(
         StoredNotification,
         r#"SELECT notifications.invoice_id AS "invoice_id: InvoiceId", invoice_events.name AS event,
-                  invoice_events.invoice_version, invoice_events.reason, recipient, recipient_name, language, state, message_id, occurred_at,
-                  suppressed_addresses.reason AS "suppressed_because?"
+                  invoice_events.invoice_version, invoice_events.reason, recipient, recipient_name, intent, language, state,
+                  message_id, occurred_at, suppressed_addresses.reason AS "suppressed_because?"
            FROM notifications
            JOIN invoice_events ON invoice_events.reseller_id = notifications.reseller_id
                               AND invoice_events.sequence = notifications.event_sequence
@@ -143,6 +148,35 @@ pub async fn find(
         id.0,
     )
     .fetch_optional(connection)
+    .await
+}
+
+/// Records a copy of a notification's mail for each address and returns them; the same again changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_copies(
+    connection: &mut PgConnection,
+    (reseller_id, original): (ResellerId, NotificationId),
+    recipients: &[String],
+) -> sqlx::Result<Vec<NotificationId>> {
+    let ids: Vec<_> = recipients.iter().map(|_| NotificationId::new().0).collect();
+    sqlx::query_scalar!(
+        r#"INSERT INTO notifications (reseller_id, id, invoice_id, event_sequence, recipient, recipient_name, intent,
+               language, state, message_id)
+           SELECT original.reseller_id, copy.id, invoice_id, event_sequence, copy.recipient, '', $4, language, 'queued',
+               message_id
+           FROM notifications AS original, unnest($3::uuid[], $5::text[]) AS copy (id, recipient)
+           WHERE original.reseller_id = $1 AND original.id = $2
+           ON CONFLICT (reseller_id, invoice_id, event_sequence, recipient, intent) DO NOTHING
+           RETURNING id AS "id: NotificationId""#,
+        reseller_id.0,
+        original.0,
+        &ids,
+        Intent::Copy(original).to_string(),
+        recipients,
+    )
+    .fetch_all(connection)
     .await
 }
 

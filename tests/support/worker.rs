@@ -117,6 +117,7 @@ impl Office {
             mail_domain: "test.example".into(),
             download_links: None,
             attach_up_to_bytes: i64::MAX,
+            operators: None,
             clock,
         });
         let registry = Arc::new(registry());
