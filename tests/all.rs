@@ -37,6 +37,7 @@ mod money_properties;
 mod nce_files;
 mod notifications;
 mod numbering_properties;
+mod object_stores;
 mod opening;
 mod opening_in_blocks;
 mod operator_commands;
