@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, Write},
+    io::{Seek, Write},
     pin::pin,
     sync::{
         Arc,
@@ -16,7 +16,7 @@ use std::{
 
 use flate2::{Compression, GzBuilder, write::GzEncoder};
 use futures::TryStreamExt;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, path::Path};
+use object_store::{ObjectStore, path::Path};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tokio::{sync::mpsc, task::spawn_blocking};
@@ -32,6 +32,7 @@ use crate::{
         invoice::{DetailedCharge, Invoice},
         pricing::PriceTerms,
     },
+    objects::write_object,
     queue::JobError,
     store::detailed_charges::{self, CostedCharge},
 };
@@ -40,8 +41,6 @@ use crate::{
 const BATCH: usize = 256;
 /// Batches between the database and the writer.
 const BATCHES_IN_FLIGHT: usize = 8;
-/// Bytes of a file that are uploaded at a time.
-const UPLOAD_CHUNK: u64 = 256 * 1024;
 
 /// The charges of an invoice in a temporary file.
 pub(super) struct WrittenCharges {
@@ -129,9 +128,9 @@ impl WrittenCharges {
 
     /// Uploads each part to its place.
     pub(super) async fn upload(self, objects: &dyn ObjectStore, locations: &[Path]) -> Result<(), JobError> {
-        let Self { mut file, parts } = self;
-        for (part, location) in parts.iter().zip(locations) {
-            file = upload(objects, file, part.size_bytes, location).await?;
+        let mut file = tokio::fs::File::from_std(self.file);
+        for (part, location) in self.parts.iter().zip(locations) {
+            write_object(objects, location, &mut file, part.size_bytes).await.map_err(JobError::transient)?;
         }
         Ok(())
     }
@@ -244,31 +243,4 @@ impl Write for Digesting<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.inner.flush()
     }
-}
-
-/// Uploads so many bytes from where the file stands, and hands it back.
-async fn upload(objects: &dyn ObjectStore, mut file: File, size_bytes: u64, location: &Path) -> Result<File, JobError> {
-    let upload = objects.put_multipart(location).await.map_err(JobError::transient)?;
-    let mut writer = WriteMultipart::new(upload);
-    let mut left = size_bytes;
-    while left > 0 {
-        let length = left.min(UPLOAD_CHUNK);
-        let (returned, chunk) = spawn_blocking(move || {
-            let mut chunk = Vec::new();
-            (&file).take(length).read_to_end(&mut chunk)?;
-            Ok::<_, std::io::Error>((file, chunk))
-        })
-        .await
-        .map_err(JobError::transient)?
-        .map_err(JobError::transient)?;
-        file = returned;
-        if chunk.is_empty() {
-            return Err(JobError::transient("a temporary file is shorter than what was written to it"));
-        }
-        left -= chunk.len() as u64;
-        writer.wait_for_capacity(4).await.map_err(JobError::transient)?;
-        writer.write(&chunk);
-    }
-    writer.finish().await.map_err(JobError::transient)?;
-    Ok(file)
 }

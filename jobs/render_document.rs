@@ -171,10 +171,17 @@ impl RenderDocument {
         frozen: &FrozenDocument,
         currency: Option<Currency>,
     ) -> Result<bool, JobError> {
-        match context.objects.head(&Path::from(frozen.location.as_str())).await {
-            Ok(found) if i64::try_from(found.size).is_ok_and(|size| size == frozen.size_bytes) => return Ok(true),
-            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(JobError::transient(error)),
+        let parts = frozen.parts.iter().map(|part| (&part.location, part.size_bytes));
+        let mut are_there = true;
+        for (location, size_bytes) in parts.chain([(&frozen.location, frozen.size_bytes)]) {
+            match context.objects.head(&Path::from(location.as_str())).await {
+                Ok(found) if i64::try_from(found.size).is_ok_and(|size| size == size_bytes) => {}
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => are_there = false,
+                Err(error) => return Err(JobError::transient(error)),
+            }
+        }
+        if are_there {
+            return Ok(true);
         }
         let options = frozen.csv_options.map(|Json(options)| options);
         if frozen.template_hash == documents::template_hash_with(self.kind, currency, options) {

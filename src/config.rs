@@ -3,12 +3,13 @@
 //! [`VARIABLES`] is the list: `.env.example` and `billrunner config check` are made from it. Secrets are held so that
 //! no log and no error shows them.
 
-use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
 
 use crate::{
     domain::{download_link::DownloadLinks, language_tag::LanguageTag},
+    objects::ObjectStoreSettings,
     queue::{Queue, Servers},
 };
 
@@ -39,7 +40,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 23] = [
+pub const VARIABLES: [Variable; 24] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -57,8 +58,14 @@ pub const VARIABLES: [Variable; 23] = [
     required(
         "BILLRUNNER_OBJECT_STORE",
         "file:///var/lib/billrunner",
-        "where documents and charge files are kept",
+        "where documents and charge files are kept: file:///folder, s3://bucket/prefix, gs://bucket/prefix or \
+         az://container/prefix, with credentials in the variables of docs/STORES.md",
         false,
+    ),
+    setting(
+        "BILLRUNNER_OBJECT_STORE_PLAIN_HTTP",
+        "false",
+        "true lets documents cross a network in clear to a store at http://; to this machine they always may",
     ),
     setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
     setting("BILLRUNNER_REDIS_PREFIX", "billrunner", "first part of every Redis key, for sharing a server"),
@@ -173,8 +180,8 @@ pub struct Config {
     pub redis_url: Option<SecretString>,
     /// How mail leaves.
     pub smtp_url: Option<SecretString>,
-    /// Folder of the object store.
-    pub object_store: Option<PathBuf>,
+    /// Where documents and charge files are kept.
+    pub object_store: Option<ObjectStoreSettings>,
     /// Where the pages are served.
     pub http_address: SocketAddr,
     /// First part of every Redis key.
@@ -261,7 +268,7 @@ impl Config {
             database_url: reader.secret_url("DATABASE_URL", &["postgres", "postgresql"]),
             redis_url: reader.redis_url("REDIS_URL"),
             smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
-            object_store: reader.folder("BILLRUNNER_OBJECT_STORE"),
+            object_store: reader.object_store("BILLRUNNER_OBJECT_STORE"),
             http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
             redis_prefix: reader.parse("BILLRUNNER_REDIS_PREFIX", String::from("billrunner")),
             database_connections: reader.positive("BILLRUNNER_DATABASE_CONNECTIONS"),
@@ -388,15 +395,11 @@ impl Reader<'_> {
         }
     }
 
-    fn folder(&mut self, name: &str) -> Option<PathBuf> {
-        let text = self.all.get(name)?.clone();
-        match text.strip_prefix("file://") {
-            Some(path) if path.starts_with('/') => Some(PathBuf::from(path)),
-            _ => {
-                self.problems.push(format!("{name} is `{text}`; write file:// and an absolute path"));
-                None
-            }
-        }
+    /// Reads where objects are kept, and shows no value: whoever wrote a secret into it is told that it does not belong there.
+    fn object_store(&mut self, name: &str) -> Option<ObjectStoreSettings> {
+        let may_be_plain_http = self.parse("BILLRUNNER_OBJECT_STORE_PLAIN_HTTP", false);
+        let read = ObjectStoreSettings::from_url(self.all.get(name)?, &self.all, may_be_plain_http);
+        read.map_err(|error| self.problems.push(format!("{name}: {error}"))).ok()
     }
 }
 

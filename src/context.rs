@@ -1,8 +1,8 @@
 //! What handlers work with: the database, the object store, the mailer, the time of day.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use object_store::{ObjectStore, local::LocalFileSystem};
+use object_store::ObjectStore;
 use sqlx::PgPool;
 
 use crate::{
@@ -30,17 +30,4 @@ pub struct Context {
     pub operators: Option<Arc<Operators>>,
     /// What time it is.
     pub clock: Clock,
-}
-
-/// Opens the object store in a folder, which is created where it is missing.
-///
-/// A folder tries nothing again. A store in a cloud would by itself (`object_store::RetryConfig`): set its `max_retries` to
-/// zero, as trying again is the job's affair.
-///
-/// # Errors
-/// When the folder cannot be created or read.
-pub fn open_object_store(folder: &Path) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let generic = |source: std::io::Error| object_store::Error::Generic { store: "folder", source: Box::new(source) };
-    std::fs::create_dir_all(folder).map_err(generic)?;
-    Ok(Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_fsync(true)))
 }

@@ -12,6 +12,7 @@
 //! - [`samples`]: charge files as real months look, made of a seed.
 //! - [`documents`]: an invoice as PDF, CSV, detailed CSV and print.
 //! - [`mail`]: messages rendered and sent.
+//! - [`objects`]: where documents and charge files are kept, a folder or a cloud.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
 //! - [`language`]: texts, numbers and dates in the customer's language.
 //! - [`domain`]: the rules, without I/O.
@@ -27,6 +28,7 @@ pub mod http;
 pub mod jobs;
 pub mod language;
 pub mod mail;
+pub mod objects;
 pub mod providers;
 pub mod queue;
 pub mod samples;

@@ -42,6 +42,7 @@ mod nce_files;
 mod notification_commands;
 mod notifications;
 mod numbering_properties;
+mod object_stores;
 mod opening;
 mod opening_in_blocks;
 mod operator_commands;

@@ -9,9 +9,10 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("clock", &[]),
+    ("objects", &[]),
     ("language", &["domain"]),
     ("documents", &["domain", "language"]),
     ("mail", &["domain", "language"]),
@@ -19,11 +20,11 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("samples", &["domain"]),
     ("store", &["domain"]),
     ("queue", &["domain", "store"]),
-    ("config", &["domain", "queue"]),
+    ("config", &["domain", "objects", "queue"]),
     ("telemetry", &["config"]),
     ("context", &["clock", "domain", "mail"]),
     ("http", &["clock", "domain", "queue", "store"]),
-    ("jobs", &["context", "documents", "domain", "language", "mail", "providers", "queue", "store"]),
+    ("jobs", &["context", "documents", "domain", "language", "mail", "objects", "providers", "queue", "store"]),
     (
         "cli",
         &[
@@ -35,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "http",
             "jobs",
             "mail",
+            "objects",
             "providers",
             "queue",
             "samples",

@@ -27,10 +27,11 @@ use super::{
 use crate::{
     clock::Clock,
     config::Config,
-    context::{Context, open_object_store},
+    context::Context,
     domain::{bill_run::BillRunState, billing_period::BillingPeriod, ids::ResellerId},
     jobs::{InitialStatus, OpenInvoices, StartBillRun, registry},
     mail::Mailer,
+    objects::ObjectStoreSettings,
     providers,
     queue::{Job, JobOptions, RequestId, StoppedWorking, Streams, Worker},
     store::{
@@ -170,7 +171,7 @@ impl Month {
         let folder = tempfile::tempdir()?;
         let context = Context {
             pool: pool.clone(),
-            objects: open_object_store(folder.path())?,
+            objects: ObjectStoreSettings::folder(folder.path()).open()?,
             mailer: Arc::new(Mailer::from_url("smtp://127.0.0.1:9")?),
             mail_domain: "bench.example".into(),
             download_links: None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::{Failure, Output, enqueue::hand_in, invoices, setup};
@@ -13,7 +14,7 @@ use crate::{
     domain::{
         document::DocumentKind,
         download_link::DownloadGrant,
-        ids::{JobId, ResellerId},
+        ids::{DocumentId, JobId, ResellerId},
         invoice::Invoice,
         invoice_status::InvoiceStatus,
         money::Currency,
@@ -37,7 +38,7 @@ pub enum Command {
         #[arg(long)]
         reseller: Option<ResellerId>,
     },
-    /// Print a link with which a customer downloads a document, without an account.
+    /// Print a link with which a customer downloads a document, without an account, and below it those of its parts.
     Link {
         #[command(flatten)]
         which: Which,
@@ -75,6 +76,23 @@ pub struct Which {
     /// Of this reseller, where a number is not unique.
     #[arg(long)]
     reseller: Option<ResellerId>,
+}
+
+/// A link as it is printed.
+#[derive(Serialize)]
+struct Link<'a> {
+    url: String,
+    document_id: DocumentId,
+    file_name: &'a str,
+    expires_at: DateTime<Utc>,
+    /// Of a document that is split, which is the manifest then: its files in order, under the same grant.
+    parts: Vec<LinkedFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct LinkedFile<'a> {
+    file_name: &'a str,
+    url: String,
 }
 
 pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::Result<()> {
@@ -120,12 +138,19 @@ fn list(documents: &[ListedDocument], output: Output) -> anyhow::Result<()> {
             document.language.clone(),
             document.currency.clone().unwrap_or_default(),
             document.layout_version.map(|version| version.to_string()).unwrap_or_default(),
-            document.file_name.clone(),
-            document.size_bytes.to_string(),
+            lines(document, |file, _| file.to_owned()),
+            lines(document, |_, size_bytes| size_bytes.to_string()),
             document.created_at.format("%F %R").to_string(),
             document.id.to_string(),
         ]
     })
+}
+
+/// Says something of a document's file and below it of its parts, a line each.
+fn lines(document: &ListedDocument, of_file: impl Fn(&str, i64) -> String) -> String {
+    let parts = document.parts.iter().map(|part| of_file(&part.file_name, part.size_bytes));
+    let own = of_file(&document.file_name, document.size_bytes);
+    std::iter::once(own).chain(parts).collect::<Vec<_>>().join("\n")
 }
 
 async fn link(
@@ -152,11 +177,22 @@ async fn link(
         );
         return Err(Failure::NotFound(problem).into());
     };
-    let url = links.link(&DownloadGrant::until(invoice.reseller_id, found.id, expires_at));
-    let answer = serde_json::json!({
-        "url": url, "document_id": found.id, "file_name": found.file_name, "expires_at": expires_at,
-    });
-    output.value(&answer, |_| url.clone())
+    let grant = DownloadGrant::until(invoice.reseller_id, found.id, expires_at);
+    let parts = (1..)
+        .zip(found.parts.iter())
+        .map(|(part, file)| LinkedFile { file_name: &file.file_name, url: links.link_to(&grant, Some(part)) });
+    let link = Link {
+        url: links.link(&grant),
+        document_id: found.id,
+        file_name: &found.file_name,
+        expires_at,
+        parts: parts.collect(),
+    };
+    let urls = |link: &Link<'_>| {
+        let parts = link.parts.iter().map(|part| part.url.as_str());
+        std::iter::once(link.url.as_str()).chain(parts).collect::<Vec<_>>().join("\n")
+    };
+    output.value(&link, urls)
 }
 
 fn name<'a>(invoice: &Invoice, which: &Which, language: &'a str) -> DocumentName<'a> {

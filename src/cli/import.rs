@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::ObjectStore;
 use sha2::{Digest, Sha256};
 use tokio::{fs::File, io::AsyncReadExt};
 
 use super::{Output, enqueue::hand_in, setup};
 use crate::{
     config::Config,
-    context::open_object_store,
     domain::ids::{JobId, ResellerId},
     jobs::{ImportCharges, charge_file_location, registry},
+    objects::write_object,
     providers,
     queue::{JobOptions, RequestId},
 };
@@ -38,8 +38,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     providers::find(&arguments.provider).map_err(|error| super::Failure::Usage(error.to_string()))?;
-    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
-    let objects = open_object_store(folder)?;
+    let objects = setup::objects(config)?;
     let job = upload(objects.as_ref(), &arguments.file, arguments.reseller, &arguments.provider)
         .await
         .with_context(|| format!("{} cannot be uploaded", arguments.file.display()))?;
@@ -57,18 +56,9 @@ pub async fn upload(
     reseller_id: ResellerId,
     provider: &str,
 ) -> anyhow::Result<ImportCharges> {
-    let sha256 = hash(file).await?;
+    let (sha256, size_bytes) = measure(file).await?;
     let location = charge_file_location(&sha256)?;
-    let mut writer = WriteMultipart::new(objects.put_multipart(&location).await?);
-    let mut input = File::open(file).await?;
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let read = input.read(&mut chunk).await?;
-        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
-        writer.wait_for_capacity(4).await?;
-        writer.write(bytes);
-    }
-    writer.finish().await?;
+    write_object(objects, &location, &mut File::open(file).await?, size_bytes).await?;
     Ok(ImportCharges {
         reseller_id,
         provider: provider.to_owned(),
@@ -77,14 +67,16 @@ pub async fn upload(
     })
 }
 
-async fn hash(file: &Path) -> anyhow::Result<String> {
+/// Returns sha256 and size of a file.
+async fn measure(file: &Path) -> anyhow::Result<(String, u64)> {
     let mut input = File::open(file).await?;
-    let mut hasher = Sha256::new();
+    let (mut hasher, mut size_bytes) = (Sha256::new(), 0);
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = input.read(&mut chunk).await?;
         let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
         hasher.update(bytes);
+        size_bytes += bytes.len() as u64;
     }
-    Ok(hex::encode(hasher.finalize()))
+    Ok((hex::encode(hasher.finalize()), size_bytes))
 }

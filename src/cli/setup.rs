@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use object_store::ObjectStore;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::Config,
-    context::{Context, open_object_store},
+    context::Context,
     http::Downloads,
     mail::{Correspondent, Mailer, Operators},
     queue::{Streams, Worker, WorkerSettings},
@@ -49,13 +50,20 @@ pub fn streams_with_prefix(config: &Config, prefix: &str) -> anyhow::Result<Stre
     Ok(Streams::new(url.expose_secret(), prefix)?)
 }
 
+/// Opens the object store.
+pub fn objects(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let settings = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
+    settings.open().with_context(|| {
+        format!("the object store {settings} cannot be opened; check BILLRUNNER_OBJECT_STORE and docs/STORES.md")
+    })
+}
+
 /// Makes what jobs work with.
 pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
-    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
     let smtp = config.require("SMTP_URL", config.smtp_url.as_ref())?;
     Ok(Context {
         pool,
-        objects: open_object_store(folder)?,
+        objects: objects(config)?,
         mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?),
         mail_domain: config.mail_domain.as_str().into(),
         download_links: config.download_links.clone().map(Arc::new),
@@ -79,9 +87,7 @@ fn operators(config: &Config) -> anyhow::Result<Option<Operators>> {
 /// Makes what customers download from, where links are set up.
 pub fn downloads(config: &Config) -> anyhow::Result<Option<Arc<Downloads>>> {
     let Some(links) = &config.download_links else { return Ok(None) };
-    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
-    let (keys, objects) = (links.keys.clone(), open_object_store(folder)?);
-    Ok(Some(Arc::new(Downloads { keys, objects, clock: Clock::System })))
+    Ok(Some(Arc::new(Downloads { keys: links.keys.clone(), objects: objects(config)?, clock: Clock::System })))
 }
 
 /// Makes a worker out of settings.

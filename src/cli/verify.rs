@@ -6,10 +6,9 @@
 use anyhow::Context as _;
 use clap::Args;
 
-use super::{Failure, Output};
+use super::{Failure, Output, setup};
 use crate::{
     config::Config,
-    context::open_object_store,
     domain::{billing_period::BillingPeriod, ids::ResellerId},
     jobs::{Finding, Report, Verification},
     store::database,
@@ -34,16 +33,16 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments, config: &Config, output: Output) -> anyhow::Result<()> {
     let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
-    let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
+    let settings = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
     // Opening it would make it, and then nothing would be missing but everything.
-    if !folder.is_dir() {
-        let message = format!("there is no object store at {}; check BILLRUNNER_OBJECT_STORE", folder.display());
+    if settings.is_missing() {
+        let message = format!("there is no object store at {settings}; check BILLRUNNER_OBJECT_STORE");
         return Err(Failure::NotFound(message).into());
     }
     let pool = database::connect_to_read(url, CONNECTIONS).await;
     let verification = Verification {
         pool: pool.context("Postgres cannot be used; check DATABASE_URL")?,
-        objects: open_object_store(folder)?,
+        objects: setup::objects(config)?,
         reseller_id: arguments.reseller,
         billing_period: arguments.period,
         renders_again: arguments.documents,

@@ -1,7 +1,7 @@
 //! Links with which a customer downloads a document, without an account: `/downloads/<reseller>/<document>?expires=…`.
 //!
 //! HMAC-SHA256 over ids, expiry and key id makes a link that nobody can guess or prolong; whoever has it may read that one
-//! document until it expires. There are one or two keys: the first signs, both are good, so that a key is replaced without
+//! document, and its parts where it is split, until it expires. There are one or two keys: the first signs, both are good, so that a key is replaced without
 //! breaking the links that are out. Signatures are compared in constant time, and before the expiry is looked at.
 
 use std::{fmt, str::FromStr};
@@ -97,10 +97,16 @@ impl LinkKey {
 impl LinkKeys {
     /// Returns path and query of the link, to be put behind the public address of the web process.
     pub fn path(&self, grant: &DownloadGrant) -> String {
+        self.path_to(grant, None)
+    }
+
+    /// Returns path and query of the link to a document, or to one of its parts: the grant of a document is theirs too.
+    pub fn path_to(&self, grant: &DownloadGrant, part: Option<usize>) -> String {
         let DownloadGrant { reseller_id, document_id, expires } = grant;
         let signature = self.signing.mac(grant).map(|mac| hex::encode(mac.finalize().into_bytes()));
+        let part = part.map(|part| format!("/{part}")).unwrap_or_default();
         format!(
-            "/downloads/{reseller_id}/{document_id}?expires={expires}&key={}&signature={}",
+            "/downloads/{reseller_id}/{document_id}{part}?expires={expires}&key={}&signature={}",
             self.signing.id,
             signature.unwrap_or_default()
         )
@@ -165,7 +171,12 @@ pub struct DownloadLinks {
 impl DownloadLinks {
     /// Returns the whole link.
     pub fn link(&self, grant: &DownloadGrant) -> String {
-        format!("{}{}", self.public_url, self.keys.path(grant))
+        self.link_to(grant, None)
+    }
+
+    /// Returns the whole link to a document, or to one of its parts, which count from 1.
+    pub fn link_to(&self, grant: &DownloadGrant, part: Option<usize>) -> String {
+        format!("{}{}", self.public_url, self.keys.path_to(grant, part))
     }
 }
 

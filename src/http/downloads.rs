@@ -1,8 +1,10 @@
-//! `/downloads/`: one document for whoever holds a signed link, until it expires (`domain::download_link`).
+//! `/downloads/`: one document, and its parts where it is split, for whoever holds a signed link, until it expires
+//! (`domain::download_link`).
 //!
 //! A wrong link and one of an invoice that customers may not see answer 404 alike, before any question to Postgres where
 //! the signature is wrong; only a good link that is past its time answers 410. A guess costs one HMAC, so there is no rate
-//! limit here. Bytes are streamed from the object store as they were recorded, and nothing may keep or frame them.
+//! limit here. Bytes are streamed from the object store as they were recorded, whole or from where a download broke off,
+//! and nothing may keep or frame them.
 
 use std::sync::Arc;
 
@@ -13,14 +15,15 @@ use axum::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectStore};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
 
-use super::{PageError, Web};
+use super::{PageError, Web, byte_range::Wanted};
 use crate::{
     clock::Clock,
     domain::{
@@ -28,7 +31,7 @@ use crate::{
         download_link::{LinkError, LinkKeys, LinkProof},
         ids::{DocumentId, ResellerId},
     },
-    store::frozen_documents,
+    store::frozen_documents::{self, Download},
 };
 
 /// A page is shown apart from all that the address's site has; its style sheets stand in it.
@@ -47,37 +50,97 @@ pub struct Downloads {
     pub clock: Clock,
 }
 
-/// Serves documents to holders of links.
+/// Serves documents to holders of links, and the parts of those that are split to holders of the same links.
 pub(super) fn router() -> Router<Web> {
-    Router::new().route("/downloads/{reseller}/{document}", get(download))
+    Router::new()
+        .route("/downloads/{reseller}/{document}", get(download))
+        .route("/downloads/{reseller}/{document}/{part}", get(download))
+}
+
+/// What a link's path names.
+#[derive(Deserialize)]
+struct Named {
+    reseller: ResellerId,
+    document: DocumentId,
+    part: Option<i32>,
 }
 
 async fn download(
     State(web): State<Web>,
-    path: Result<Path<(ResellerId, DocumentId)>, PathRejection>,
+    path: Result<Path<Named>, PathRejection>,
     query: Result<Query<LinkProof>, QueryRejection>,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let downloads = web.downloads.as_ref().ok_or(PageError::NotFound)?;
-    let (Ok(Path((reseller_id, document_id))), Ok(Query(proof))) = (path, query) else {
-        return Err(PageError::NotFound);
-    };
-    downloads.keys.check(reseller_id, document_id, &proof, downloads.clock.now()).map_err(|error| match error {
-        LinkError::Wrong => PageError::NotFound,
-        LinkError::Expired => PageError::Expired,
-    })?;
+    let (Ok(Path(named)), Ok(Query(proof))) = (path, query) else { return Err(PageError::NotFound) };
+    downloads.keys.check(named.reseller, named.document, &proof, downloads.clock.now()).map_err(
+        |error| match error {
+            LinkError::Wrong => PageError::NotFound,
+            LinkError::Expired => PageError::Expired,
+        },
+    )?;
     let mut connection = web.pool.acquire().await?;
-    let found = frozen_documents::for_customer(&mut connection, reseller_id, document_id).await?;
+    let found = frozen_documents::for_customer(&mut connection, named.reseller, named.document, named.part).await?;
     // Postgres is for the next one while this one's bytes are on their way.
     drop(connection);
-    let document = found.ok_or(PageError::NotFound)?;
-    let stored = downloads.objects.get(&document.location.as_str().into()).await?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(document.kind.content_type()));
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(stored.meta.size));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    let disposition = disposition(document.kind, &document.file_name);
-    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(disposition).map_err(|_| PageError::NotFound)?);
-    Ok((headers, Body::from_stream(stored.into_stream())).into_response())
+    let file = found.ok_or(PageError::NotFound)?;
+    let wanted = Wanted::of(&headers, &entity_tag(&file), size(&file)?);
+    send(downloads.objects.as_ref(), &file, wanted, method == Method::HEAD).await
+}
+
+fn size(file: &Download) -> Result<u64, PageError> {
+    u64::try_from(file.size_bytes).map_err(|_| PageError::OtherBytes)
+}
+
+/// Other bytes have another one: of a void invoice's document the mark is another file under the same link.
+fn entity_tag(file: &Download) -> String {
+    format!("\"{}\"", hex::encode(&file.sha256))
+}
+
+/// Sends what is wanted of a file, or only says what that would be.
+async fn send(
+    objects: &dyn ObjectStore,
+    file: &Download,
+    wanted: Wanted,
+    is_head: bool,
+) -> Result<Response, PageError> {
+    let size_bytes = size(file)?;
+    let mut headers = vec![(header::ACCEPT_RANGES, "bytes".to_owned()), (header::ETAG, entity_tag(file))];
+    let (status, range) = match wanted {
+        Wanted::Known => return answer(StatusCode::NOT_MODIFIED, headers, Body::empty()),
+        Wanted::Nothing => {
+            headers.push((header::CONTENT_RANGE, format!("bytes */{size_bytes}")));
+            return answer(StatusCode::RANGE_NOT_SATISFIABLE, headers, Body::empty());
+        }
+        Wanted::Whole => (StatusCode::OK, None),
+        Wanted::Part(range) => {
+            let last = range.end.saturating_sub(1);
+            headers.push((header::CONTENT_RANGE, format!("bytes {}-{last}/{size_bytes}", range.start)));
+            (StatusCode::PARTIAL_CONTENT, Some(range))
+        }
+    };
+    let length = range.as_ref().map_or(size_bytes, |range| range.end.saturating_sub(range.start));
+    headers.extend([
+        (header::CONTENT_LENGTH, length.to_string()),
+        (header::CONTENT_TYPE, file.content_type().to_owned()),
+        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
+        (header::CONTENT_DISPOSITION, disposition(file.kind, &file.file_name)),
+    ]);
+    let options = GetOptions { range: range.map(GetRange::Bounded), head: is_head, ..GetOptions::default() };
+    let stored = objects.get_opts(&file.location.as_str().into(), options).await?;
+    if stored.meta.size != size_bytes {
+        return Err(PageError::OtherBytes);
+    }
+    answer(status, headers, if is_head { Body::empty() } else { Body::from_stream(stored.into_stream()) })
+}
+
+fn answer(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Result<Response, PageError> {
+    let mut response = (status, body).into_response();
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::try_from(value).map_err(|_| PageError::NotFound)?);
+    }
+    Ok(response)
 }
 
 /// Names the file as RFC 6266 says, and where ASCII cannot as RFC 8187 does. A page is shown, all else is saved.

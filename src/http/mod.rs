@@ -4,6 +4,7 @@
 //! without Redis they wait). Customers download documents through signed links where those are set up. Documents and
 //! mails can be opened without one only in `billrunner demo`, whose data is its own.
 
+mod byte_range;
 mod downloads;
 mod intake;
 mod page;
@@ -126,6 +127,8 @@ enum PageError {
     Postgres(#[from] sqlx::Error),
     #[error("the object store does not answer")]
     ObjectStore(#[from] object_store::Error),
+    #[error("the object store holds other bytes than were recorded")]
+    OtherBytes,
     #[error("the file cannot be read")]
     File(#[from] std::io::Error),
 }
@@ -135,7 +138,9 @@ impl IntoResponse for PageError {
         let status = match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Expired => StatusCode::GONE,
-            Self::Postgres(_) | Self::ObjectStore(_) | Self::File(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Postgres(_) | Self::ObjectStore(_) | Self::OtherBytes | Self::File(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(error = ?self, "a page could not be made");

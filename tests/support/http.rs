@@ -52,8 +52,13 @@ impl Door {
 
     /// Asks for a path as a browser does, without an account.
     pub async fn visit(&self, path: &str) -> Result<Answer> {
-        exchange(self.address, format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").as_bytes())
-            .await
+        self.ask("GET", path, "").await
+    }
+
+    /// Asks for a path with header lines of its own, without an account.
+    pub async fn ask(&self, method: &str, path: &str, headers: &str) -> Result<Answer> {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n");
+        exchange(self.address, request.as_bytes()).await
     }
 
     /// Opens the door onto a bench.

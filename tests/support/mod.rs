@@ -24,6 +24,7 @@ pub mod properties;
 pub mod proxy;
 pub mod redis;
 pub mod redis_users;
+pub mod s3;
 pub mod site;
 pub mod worker;
 

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use billrunner::{
     clock::Clock,
-    context::{Context, open_object_store},
+    context::Context,
     domain::ids::JobId,
     jobs::registry,
     mail::{Mailer, sink::Sink},
+    objects::ObjectStoreSettings,
     queue::{Job, JobOptions, Registry, RequestId, StoppedWorking, Streams, Worker, WorkerSettings},
     store::{
         job_list::{self, AttemptRow, JobRow},
@@ -112,7 +113,7 @@ impl Office {
         let sink = Sink::start(None).await?;
         let context = change(Context {
             pool: pool.clone(),
-            objects: open_object_store(folder.path())?,
+            objects: ObjectStoreSettings::folder(folder.path()).open()?,
             mailer: Arc::new(Mailer::from_url(&sink.url())?),
             mail_domain: "test.example".into(),
             download_links: None,

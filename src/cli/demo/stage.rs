@@ -20,6 +20,7 @@ use crate::{
     context::Context,
     http::{self, DemoFiles, Intake, Web},
     mail::sink::Sink,
+    objects::ObjectStoreSettings,
     queue::{StoppedWorking, Streams},
     store::database,
 };
@@ -64,7 +65,7 @@ impl Stage {
         let sink = Sink::start(Some(mails.clone())).await.context("the receiving mail server does not start")?;
         let config = Config {
             smtp_url: Some(sink.url().into()),
-            object_store: Some(folder.join("object-store")),
+            object_store: Some(ObjectStoreSettings::folder(folder.join("object-store"))),
             // Nobody else's: another billrunner may share the server.
             redis_prefix: format!("{}:demo-{}", config.redis_prefix, Uuid::now_v7().simple()),
             ..config.clone()
