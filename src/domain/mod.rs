@@ -27,6 +27,7 @@ pub mod invoice_event;
 pub mod invoice_status;
 pub mod language_tag;
 pub mod lines;
+pub mod mail_flow;
 pub mod money;
 pub mod notification;
 pub mod numbering;
