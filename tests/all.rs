@@ -33,6 +33,8 @@ mod invoice_guards;
 mod invoice_status;
 mod lifecycle_properties;
 mod long_jobs;
+mod mail_flow;
+mod mail_tls;
 mod money_properties;
 mod nce_files;
 mod notifications;
