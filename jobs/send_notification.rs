@@ -12,7 +12,7 @@ use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::render_document::ATTACHED;
+use super::{mail_gate, render_document::ATTACHED};
 use crate::{
     context::Context,
     domain::{
@@ -95,11 +95,14 @@ impl Job for SendNotification {
             }
             mail => mail?,
         };
+        let passage = mail_gate::pass(&context, &mut connection, self.id(), mail.to.address().domain()).await?;
         if !notifications::change_state(&mut connection, self.id(), ("queued", "sending"), None).await? {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         drop(connection);
-        self.send(&context, &attempt, &mail).await
+        let outcome = context.mailer.send(&mail).await;
+        let left_alone = passage.note(&context, &outcome).await;
+        self.record(&context, &attempt, outcome, left_alone).await
     }
 }
 
@@ -108,8 +111,14 @@ impl SendNotification {
         (self.reseller_id, self.notification_id)
     }
 
-    async fn send(&self, context: &Context, attempt: &Attempt, mail: &OutgoingMail) -> Result<Finished, JobError> {
-        match context.mailer.send(mail).await {
+    async fn record(
+        &self,
+        context: &Context,
+        attempt: &Attempt,
+        outcome: Result<(), SendError>,
+        left_alone: Option<Duration>,
+    ) -> Result<Finished, JobError> {
+        match outcome {
             Ok(()) => self.conclude(attempt, "sending", "sent", None).await,
             Err(error @ (SendError::Rejected { .. } | SendError::Unbuildable(_))) => {
                 self.conclude(attempt, "sending", "failed", Some(&error.to_string())).await
@@ -121,7 +130,11 @@ impl SendNotification {
                 let mut connection = context.pool.acquire().await?;
                 notifications::change_state(&mut connection, self.id(), ("sending", "queued"), None).await?;
                 // SMTP has no field in which a server could name the time to come back.
-                Err(JobError::transient(error))
+                let transient = JobError::transient(error);
+                Err(match left_alone {
+                    Some(after) => JobError::Snooze { after, reason: transient.full_message() },
+                    None => transient,
+                })
             }
         }
     }

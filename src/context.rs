@@ -5,7 +5,11 @@ use std::{path::Path, sync::Arc};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use sqlx::PgPool;
 
-use crate::{clock::Clock, domain::download_link::DownloadLinks, mail::Mailer};
+use crate::{
+    clock::Clock,
+    domain::{download_link::DownloadLinks, mail_flow::MailFlow},
+    mail::Mailer,
+};
 
 /// Handed to every job; cheap to clone.
 #[derive(Clone)]
@@ -22,6 +26,8 @@ pub struct Context {
     pub download_links: Option<Arc<DownloadLinks>>,
     /// What a mail attaches at most; larger documents are linked, where links are made.
     pub attach_up_to_bytes: i64,
+    /// How fast mails go, and when the mail server is left alone.
+    pub mail_flow: MailFlow,
     /// What time it is.
     pub clock: Clock,
 }

@@ -12,8 +12,9 @@ use crate::{
     clock::Clock,
     config::Config,
     context::{Context, open_object_store},
+    domain::mail_flow::MailFlow,
     http::Downloads,
-    mail::Mailer,
+    mail::{DkimKeys, Mailer},
     queue::{Streams, Worker, WorkerSettings},
     store::{database, job_kinds},
 };
@@ -53,13 +54,15 @@ pub fn streams_with_prefix(config: &Config, prefix: &str) -> anyhow::Result<Stre
 pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
     let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
     let smtp = config.require("SMTP_URL", config.smtp_url.as_ref())?;
+    let keys = config.dkim_keys.as_deref().map(DkimKeys::from_folder).transpose()?.unwrap_or_default();
     Ok(Context {
         pool,
         objects: open_object_store(folder)?,
-        mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?),
+        mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?.signing_with(keys)),
         mail_domain: config.mail_domain.as_str().into(),
         download_links: config.download_links.clone().map(Arc::new),
         attach_up_to_bytes: config.attach_up_to_bytes,
+        mail_flow: MailFlow { domain_mails_a_minute: config.domain_mails_a_minute, ..MailFlow::default() },
         clock: Clock::System,
     })
 }
