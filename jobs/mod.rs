@@ -34,6 +34,7 @@ mod discard_invoice;
 mod finish_bill_run;
 mod generate_invoice;
 mod import_charges;
+mod mail_gate;
 mod open_invoices;
 mod price_terms;
 mod prune_jobs;

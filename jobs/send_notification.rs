@@ -13,7 +13,7 @@ use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{customer_message::Prepared, render_document::ATTACHED};
+use super::{customer_message::Prepared, mail_gate, render_document::ATTACHED};
 use crate::{
     context::Context,
     domain::{
@@ -122,17 +122,20 @@ impl Job for SendNotification {
             }
             mail => mail?,
         };
+        let passage =
+            mail_gate::pass(&context, &mut connection, self.id(), mail.recipient().address().domain()).await?;
         if !notifications::change_state(&mut connection, self.id(), ("queued", "sending"), None).await? {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         drop(connection);
-        match context.mailer.send(&mail).await {
+        let sent = context.mailer.send(&mail).await;
+        let left_alone = passage.note(&context, &sent).await;
+        match sent {
             Err(error @ SendError::Temporary { .. }) => {
                 let mut connection = context.pool.acquire().await?;
                 let reason = error.to_string();
                 notifications::change_state(&mut connection, self.id(), ("sending", "queued"), Some(&reason)).await?;
-                // SMTP has no field in which a server could name the time to come back.
-                Err(JobError::transient(error))
+                Err(mail_gate::later(error, left_alone))
             }
             sent => {
                 let outcome = Outcome::of(&sent, &notification.recipient, prepared.copies());

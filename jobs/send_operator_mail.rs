@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mail_gate;
 use crate::{
     context::Context,
     domain::{ids::OperatorMailId, operator_mail::Facts},
@@ -70,12 +71,15 @@ impl Job for SendOperatorMail {
             return self.conclude(&attempt, ("queued", "failed"), Some(why)).await;
         };
         let mail = self.write(&context, operators, &found)?;
+        let passage = mail_gate::pass_breaker(&mut connection).await?;
         let id = self.operator_mail_id;
         if !operator_mails::change_state(&mut connection, id, ("queued", "sending"), None).await? {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         drop(connection);
-        match context.mailer.send(&mail).await {
+        let sent = context.mailer.send(&mail).await;
+        let left_alone = passage.note(&context, &sent).await;
+        match sent {
             Ok(()) => self.conclude(&attempt, ("sending", "sent"), None).await,
             Err(error @ (SendError::Rejected { .. } | SendError::Unbuildable(_))) => {
                 self.conclude(&attempt, ("sending", "failed"), Some(&error.to_string())).await
@@ -86,7 +90,7 @@ impl Job for SendOperatorMail {
             Err(error @ SendError::Temporary { .. }) => {
                 let mut connection = context.pool.acquire().await?;
                 operator_mails::change_state(&mut connection, id, ("sending", "queued"), None).await?;
-                Err(JobError::transient(error))
+                Err(mail_gate::later(error, left_alone))
             }
         }
     }

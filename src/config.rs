@@ -3,7 +3,10 @@
 //! [`VARIABLES`] is the list: `.env.example` and `billrunner config check` are made from it. Secrets are held so that
 //! no log and no error shows them.
 
-use std::{collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -40,7 +43,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 24] = [
+pub const VARIABLES: [Variable; 26] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -85,6 +88,18 @@ pub const VARIABLES: [Variable; 24] = [
         "BILLRUNNER_MAIL_DOMAIN",
         "billrunner.invalid",
         "right-hand side of Message-IDs; set it to your mail domain",
+    ),
+    optional(
+        "BILLRUNNER_DKIM_KEYS",
+        "file:///etc/billrunner/dkim",
+        "folder of the keys that mails are signed with, <domain>.<selector>.pem; see docs/MAIL.md",
+        false,
+    ),
+    optional(
+        "BILLRUNNER_DOMAIN_MAILS_PER_MINUTE",
+        "60",
+        "mails to one recipient domain that start in a minute, over all workers; without it there is no such limit",
+        false,
     ),
     optional(
         "BILLRUNNER_PUBLIC_URL",
@@ -196,6 +211,10 @@ pub struct Config {
     pub retry_base: Duration,
     /// Right-hand side of Message-IDs.
     pub mail_domain: String,
+    /// Folder of the keys that mails are signed with.
+    pub dkim_keys: Option<PathBuf>,
+    /// Mails to one recipient domain in a minute.
+    pub domain_mails_a_minute: Option<u32>,
     /// How download links are made; `None` makes none.
     pub download_links: Option<DownloadLinks>,
     /// What a mail attaches at most.
@@ -282,6 +301,8 @@ impl Config {
             lease: Duration::from_secs(reader.positive("BILLRUNNER_LEASE_SECS")),
             retry_base: Duration::from_millis(reader.positive("BILLRUNNER_RETRY_BASE_MS")),
             mail_domain: reader.parse("BILLRUNNER_MAIL_DOMAIN", String::new()),
+            dkim_keys: reader.folder("BILLRUNNER_DKIM_KEYS"),
+            domain_mails_a_minute: reader.optional::<NonZeroU32>("BILLRUNNER_DOMAIN_MAILS_PER_MINUTE").map(u32::from),
             download_links: reader.download_links(),
             attach_up_to_bytes: reader.positive::<i64>("BILLRUNNER_ATTACH_UP_TO_KB").saturating_mul(1_000),
             operator_mail: reader.list("BILLRUNNER_OPERATOR_MAIL"),
@@ -390,6 +411,17 @@ impl Reader<'_> {
             Ok(_) => Some(text.into()),
             Err(error) => {
                 self.problems.push(format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn folder(&mut self, name: &str) -> Option<PathBuf> {
+        let text = self.all.get(name)?.clone();
+        match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Some(PathBuf::from(path)),
+            _ => {
+                self.problems.push(format!("{name} is `{text}`; write file:// and an absolute path"));
                 None
             }
         }

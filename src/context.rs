@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::{
     clock::Clock,
-    domain::download_link::DownloadLinks,
+    domain::{download_link::DownloadLinks, mail_flow::MailFlow},
     mail::{Mailer, Operators},
 };
 
@@ -26,6 +26,8 @@ pub struct Context {
     pub download_links: Option<Arc<DownloadLinks>>,
     /// What a mail attaches at most; larger documents are linked, where links are made.
     pub attach_up_to_bytes: i64,
+    /// How fast mails go, and when the mail server is left alone.
+    pub mail_flow: MailFlow,
     /// Who is told how billrunner fares; `None` tells nobody.
     pub operators: Option<Arc<Operators>>,
     /// What time it is.

@@ -28,7 +28,7 @@ use crate::{
     clock::Clock,
     config::Config,
     context::Context,
-    domain::{bill_run::BillRunState, billing_period::BillingPeriod, ids::ResellerId},
+    domain::{bill_run::BillRunState, billing_period::BillingPeriod, ids::ResellerId, mail_flow::MailFlow},
     jobs::{InitialStatus, OpenInvoices, StartBillRun, registry},
     mail::Mailer,
     objects::ObjectStoreSettings,
@@ -176,6 +176,7 @@ impl Month {
             mail_domain: "bench.example".into(),
             download_links: None,
             attach_up_to_bytes: config.attach_up_to_bytes,
+            mail_flow: MailFlow::default(),
             operators: None,
             clock: Clock::System,
         };

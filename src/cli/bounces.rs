@@ -18,7 +18,6 @@ use sqlx::PgPool;
 use super::{Failure, Output, setup};
 use crate::{
     config::Config,
-    context::open_object_store,
     domain::ids::{JobId, ResellerId},
     jobs::{RecordBounce, bounce_location, registry},
     mail::{DeliveryReport, messages_of},
@@ -94,9 +93,8 @@ async fn take(
         sha256: text.is_none().then(|| sha256.clone()),
     };
     if text.is_none() {
-        let folder = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
         let content = PutPayload::from(message.to_vec());
-        open_object_store(folder)?.put(&bounce_location(&sha256)?, content).await?;
+        setup::objects(config)?.put(&bounce_location(&sha256)?, content).await?;
     }
     let request = RequestId::new("cli/mail", format!("{}/{sha256}", arguments.reseller));
     let new = registry().prepare(&job, request, &arguments.by, JobOptions::default())?;

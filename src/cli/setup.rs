@@ -13,8 +13,9 @@ use crate::{
     clock::Clock,
     config::Config,
     context::Context,
+    domain::mail_flow::MailFlow,
     http::Downloads,
-    mail::{Correspondent, Mailer, Operators},
+    mail::{Correspondent, DkimKeys, Mailer, Operators},
     queue::{Streams, Worker, WorkerSettings},
     store::{database, job_kinds},
 };
@@ -61,13 +62,15 @@ pub fn objects(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
 /// Makes what jobs work with.
 pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
     let smtp = config.require("SMTP_URL", config.smtp_url.as_ref())?;
+    let keys = config.dkim_keys.as_deref().map(DkimKeys::from_folder).transpose()?.unwrap_or_default();
     Ok(Context {
         pool,
         objects: objects(config)?,
-        mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?),
+        mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?.signing_with(keys)),
         mail_domain: config.mail_domain.as_str().into(),
         download_links: config.download_links.clone().map(Arc::new),
         attach_up_to_bytes: config.attach_up_to_bytes,
+        mail_flow: MailFlow { domain_mails_a_minute: config.domain_mails_a_minute, ..MailFlow::default() },
         operators: operators(config)?.map(Arc::new),
         clock: Clock::System,
     })

@@ -2,10 +2,8 @@
 //!
 //! Used by the PDF and the page to print: both look alike.
 
-use crate::domain::branding::BrandColour;
+use crate::domain::branding::{BLACK, BrandColour, WHITE};
 
-const WHITE: BrandColour = BrandColour([255; 3]);
-const BLACK: BrandColour = BrandColour([0; 3]);
 /// The dark grey of text.
 pub(super) const INK: BrandColour = BrandColour([28, 36, 48]);
 /// Our own, where the reseller has none.
@@ -28,24 +26,10 @@ impl Palette {
     /// Returns the colours that go with the reseller's, or with ours.
     pub(super) fn new(brand: Option<BrandColour>) -> Self {
         let bar = brand.unwrap_or(BLUE);
-        let heading = if contrast(bar, WHITE) >= READABLE_CONTRAST { bar } else { INK };
-        let on_bar = if contrast(bar, WHITE) >= contrast(bar, BLACK) { WHITE } else { BLACK };
+        let heading = if bar.contrast(WHITE) >= READABLE_CONTRAST { bar } else { INK };
+        let on_bar = if bar.contrast(WHITE) >= bar.contrast(BLACK) { WHITE } else { BLACK };
         Self { bar, on_bar, heading }
     }
-}
-
-/// Returns the contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio").
-fn contrast(one: BrandColour, other: BrandColour) -> f64 {
-    let (one, other) = (luminance(one), luminance(other));
-    (one.max(other) + 0.05) / (one.min(other) + 0.05)
-}
-
-fn luminance(BrandColour(parts): BrandColour) -> f64 {
-    let [red, green, blue] = parts.map(|part| {
-        let part = f64::from(part) / 255.0;
-        if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
-    });
-    0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
 #[cfg(test)]
@@ -57,8 +41,8 @@ mod tests {
         for step in 0..=u8::MAX {
             for brand in [[step, step, step], [step, 255, 0], [255, step, 0], [0, step, 255], [255, 0, step]] {
                 let palette = Palette::new(Some(BrandColour(brand)));
-                assert!(contrast(palette.heading, WHITE) >= READABLE_CONTRAST, "{brand:?} as a heading");
-                assert!(contrast(palette.on_bar, palette.bar) >= READABLE_CONTRAST, "{brand:?} as a bar");
+                assert!(palette.heading.contrast(WHITE) >= READABLE_CONTRAST, "{brand:?} as a heading");
+                assert!(palette.on_bar.contrast(palette.bar) >= READABLE_CONTRAST, "{brand:?} as a bar");
             }
         }
     }

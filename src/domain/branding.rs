@@ -93,6 +93,28 @@ pub enum BrandingProblem {
 #[serde(try_from = "String", into = "String")]
 pub struct BrandColour(pub [u8; 3]);
 
+/// Paper.
+pub const WHITE: BrandColour = BrandColour([255; 3]);
+/// Ink.
+pub const BLACK: BrandColour = BrandColour([0; 3]);
+
+impl BrandColour {
+    /// Returns the contrast with another colour, from 1 to 21 (WCAG 2.2, "contrast ratio").
+    #[must_use]
+    pub fn contrast(self, other: Self) -> f64 {
+        let (one, other) = (self.luminance(), other.luminance());
+        (one.max(other) + 0.05) / (one.min(other) + 0.05)
+    }
+
+    fn luminance(self) -> f64 {
+        let [red, green, blue] = self.0.map(|part| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+}
+
 impl FromStr for BrandColour {
     type Err = BrandingProblem;
 

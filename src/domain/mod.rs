@@ -29,6 +29,7 @@ pub mod invoice_event;
 pub mod invoice_status;
 pub mod language_tag;
 pub mod lines;
+pub mod mail_flow;
 pub mod mail_policy;
 pub mod mail_settings;
 pub mod message;

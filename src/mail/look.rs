@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::domain::branding::{BrandColour, Branding, BrandingProblem};
+use crate::domain::branding::{BLACK, BrandColour, Branding, BrandingProblem, WHITE};
 
 /// Name of the logo's part inside a mail (RFC 2392).
 pub const LOGO_ID: &str = "logo@billrunner";
@@ -14,12 +14,14 @@ pub const LOGO_ID: &str = "logo@billrunner";
 const LOGO_ROOM: (u32, u32) = (220, 48);
 /// Our blue, where the reseller has no colour.
 const OUR_COLOUR: BrandColour = BrandColour([0x17, 0x45, 0x85]);
+/// Text on a pale colour.
+const NEARLY_BLACK: BrandColour = BrandColour([0x14, 0x18, 0x1d]);
 
 /// How a reseller's mails look.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Look {
     accent: String,
-    on_accent: &'static str,
+    on_accent: String,
     logo: Option<PlacedLogo>,
     #[serde(skip)]
     png: Option<Bytes>,
@@ -72,16 +74,10 @@ fn placed((width, height): (u32, u32)) -> PlacedLogo {
     PlacedLogo { source: format!("cid:{LOGO_ID}"), width: width.max(1), height: height.max(1) }
 }
 
-/// Chooses white or nearly black, whichever has more contrast (WCAG 2.2, relative luminance).
-fn readable_on(BrandColour(parts): BrandColour) -> &'static str {
-    let linear = |part: u8| {
-        let share = f64::from(part) / 255.0;
-        if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
-    };
-    let [red, green, blue] = parts.map(linear);
-    let luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-    let (on_white, on_black) = (1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05);
-    if on_white >= on_black { "#ffffff" } else { "#14181d" }
+/// Chooses white or nearly black, whichever has more contrast.
+fn readable_on(colour: BrandColour) -> String {
+    let chosen = if colour.contrast(WHITE) >= colour.contrast(BLACK) { WHITE } else { NEARLY_BLACK };
+    chosen.into()
 }
 
 #[cfg(test)]

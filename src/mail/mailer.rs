@@ -1,7 +1,7 @@
 //! Where mails go: an SMTP server, or a folder of `.eml` files to look at.
 //!
-//! Chosen by a URL: `smtp://user:password@host:587?tls=required`, `smtps://user:password@host`, `file:///var/mail-out`.
-//! Neither errors nor `Debug` show the password.
+//! Chosen by a URL: `smtp://user:password@host:587`, `smtps://user:password@host`, `file:///var/mail-out`. Neither errors
+//! nor `Debug` show the password. What leaves is signed where there is a key for its sender's domain.
 
 use std::{
     fmt, io,
@@ -12,15 +12,22 @@ use std::{
 use url::Url;
 
 use super::{
+    dkim::DkimKeys,
     outgoing::{OutgoingMail, UnbuildableMail},
-    smtp::SmtpMailer,
+    smtp::{SmtpMailer, temporary},
 };
 
 /// Sends mails. Made once and shared; it holds the connections.
 #[derive(Debug)]
-pub enum Mailer {
+pub struct Mailer {
+    destination: Destination,
+    keys: DkimKeys,
+}
+
+#[derive(Debug)]
+enum Destination {
     /// To an SMTP server.
-    Smtp(SmtpMailer),
+    Smtp(Box<SmtpMailer>),
     /// Into a folder: one file per mail, named after its Message-ID.
     Folder(PathBuf),
 }
@@ -39,12 +46,16 @@ pub enum InvalidMailerUrl {
     Missing(&'static str),
     /// An option that does not exist.
     #[error(
-        "unknown option `{0}` in the mailer's URL; known: tls=none, tls=opportunistic, tls=required, hello, connections"
+        "unknown or wrong option `{0}` in the mailer's URL; known: tls=none, tls=opportunistic, tls=required, ca=/file.pem, \
+         auth=plain, auth=login, auth=xoauth2, hello, connections"
     )]
     Option(String),
     /// A password that anyone on the way could read.
-    #[error("the mailer's password would cross the network in clear; use smtps:// or add ?tls=required")]
+    #[error("the mailer's password would cross the network in clear; use smtps:// or ?tls=required")]
     PasswordInClear,
+    /// Nobody to trust.
+    #[error("the authorities to trust cannot be read: {0}; name a PEM file by ?ca=/file.pem or SSL_CERT_FILE")]
+    Authorities(String),
 }
 
 /// Says what became of a mail, by what to do about it.
@@ -63,6 +74,8 @@ pub enum SendError {
     Temporary {
         /// How far it came.
         step: &'static str,
+        /// Whether it is the server's trouble, which any other mail would have met too.
+        is_servers: bool,
         /// What happened.
         source: Cause,
     },
@@ -83,18 +96,26 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 impl Mailer {
     /// Makes the mailer that a URL names; connects to nothing yet.
     ///
-    /// `smtp://` takes `?tls=none`, `opportunistic` or `required` (STARTTLS, RFC 3207), `?hello=` for the name in EHLO
-    /// and `?connections=` for how many at once. A password is only taken where it is encrypted or stays on the machine.
+    /// `smtp://` takes `?tls=none`, `opportunistic` or `required` (STARTTLS, RFC 3207; required by default, but on this
+    /// machine); both take `?ca=` for the authorities to trust, `?auth=` for one way to log in, `?hello=` for the name in
+    /// EHLO and `?connections=` for how many at once. A password is only taken where it is encrypted or stays here.
     ///
     /// # Errors
     /// [`InvalidMailerUrl`] for anything else.
     pub fn from_url(url: &str) -> Result<Self, InvalidMailerUrl> {
         let url = Url::parse(url).map_err(InvalidMailerUrl::Unreadable)?;
-        match url.scheme() {
-            "smtp" | "smtps" => SmtpMailer::from_url(&url).map(Self::Smtp),
-            "file" => url.to_file_path().map(Self::Folder).map_err(|()| InvalidMailerUrl::Missing("folder")),
-            scheme => Err(InvalidMailerUrl::Scheme(scheme.to_owned())),
-        }
+        let destination = match url.scheme() {
+            "smtp" | "smtps" => Destination::Smtp(Box::new(SmtpMailer::from_url(&url)?)),
+            "file" => url.to_file_path().map(Destination::Folder).map_err(|()| InvalidMailerUrl::Missing("folder"))?,
+            scheme => return Err(InvalidMailerUrl::Scheme(scheme.to_owned())),
+        };
+        Ok(Self { destination, keys: DkimKeys::default() })
+    }
+
+    /// Signs what is sent from the domains that there are keys for.
+    #[must_use]
+    pub fn signing_with(self, keys: DkimKeys) -> Self {
+        Self { keys, ..self }
     }
 
     /// Sends a mail, or says what became of it.
@@ -103,23 +124,37 @@ impl Mailer {
     /// [`SendError`], which tells whether trying again is right.
     pub async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
         let content = mail.to_bytes()?;
-        match self {
-            Self::Smtp(server) => server.send(mail.from.address(), mail.recipient().address(), &content).await,
-            Self::Folder(folder) => {
+        let signed = self.keys.sign(content, mail.from.address().domain(), mail.sent_at);
+        let content = signed.map_err(|source| temporary("signing", source))?;
+        match &self.destination {
+            Destination::Smtp(server) => server.send(mail.from.address(), mail.recipient().address(), &content).await,
+            Destination::Folder(folder) => {
                 let (folder, name) = (folder.clone(), file_name(&mail.message_id));
                 let written = tokio::task::spawn_blocking(move || write_file(&folder, &name, &content)).await;
-                let failed = |source: Cause| SendError::Temporary { step: "writing the file", source };
+                let failed =
+                    |source: Cause| SendError::Temporary { step: "writing the file", is_servers: true, source };
                 written.map_err(|error| failed(error.into()))?.map_err(|error| failed(error.into()))
             }
         }
     }
 }
 
+impl SendError {
+    /// Tells whether the next mail would most likely meet the same: the server is away, or refuses everybody.
+    pub fn is_servers(&self) -> bool {
+        match self {
+            Self::Temporary { is_servers, .. } => *is_servers,
+            Self::Uncertain { .. } => true,
+            Self::Rejected { .. } | Self::Unbuildable(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Smtp(server) => server.fmt(f),
-            Self::Folder(folder) => write!(f, "file://{}", folder.display()),
+        match &self.destination {
+            Destination::Smtp(server) => server.fmt(f),
+            Destination::Folder(folder) => write!(f, "file://{}", folder.display()),
         }
     }
 }
@@ -163,7 +198,8 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_cannot_be_written_is_temporary() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let mailer = Mailer::Folder(file.path().to_owned());
+        let url = Url::from_file_path(file.path()).expect("a URL");
+        let mailer = Mailer::from_url(url.as_str()).expect("a mailer");
         assert!(matches!(mailer.send(&mail()).await, Err(SendError::Temporary { .. })));
     }
 
@@ -178,7 +214,10 @@ mod tests {
             "nonsense",
             "http://u:hunter2@host",
             "smtp://",
-            "smtp://u:hunter2@host",
+            "smtp://u:hunter2@host?tls=none",
+            "smtp://u:hunter2@host?auth=md5",
+            "smtps://u:hunter2@host?ca=/nowhere.pem",
+            "smtps://u:hunter2@host?ca=relative.pem",
             "smtp://u:hunter2@host?tls=opportunistic",
             "smtps://u:hunter2@host?tls=none",
             "smtps://u:hunter2@host?speed=high",

@@ -5,6 +5,7 @@
 //! mail server to look at, for `billrunner demo` and the tests.
 
 mod delivery_report;
+mod dkim;
 mod invoice_message;
 mod look;
 mod mailbox;
@@ -13,6 +14,8 @@ mod one_line;
 mod operator_report;
 mod outgoing;
 mod smtp;
+mod smtp_server;
+mod tls;
 
 pub mod preview;
 pub mod sink;
@@ -20,6 +23,7 @@ pub mod templates;
 
 pub use self::{
     delivery_report::{DeliveryAction, DeliveryReport, MAX_REPORT_BYTES, NotADeliveryReport, RecipientReport},
+    dkim::{DkimKeys, InvalidDkimKey},
     invoice_message::{AttachedDocument, InvoiceMessage, LinkedDocument},
     look::{LOGO_ID, Look},
     mailbox::messages_of,

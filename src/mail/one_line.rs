@@ -13,6 +13,13 @@ pub fn to_subject(text: &str) -> String {
     one_line(text, is_override)
 }
 
+/// Takes control characters out of a text of several lines, which no mail may hold (RFC 5321, section 4.5.2), and makes
+/// every kind of line break the same.
+pub fn to_lines(text: &str) -> String {
+    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
+    lines.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
 fn is_override(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{feff}')
 }
@@ -57,6 +64,11 @@ mod tests {
     fn only_our_own_lines_keep_isolation_marks() {
         assert_eq!(to_one_line("\u{2068}Acme\u{2069}\u{202e}"), "Acme");
         assert_eq!(to_subject("\u{2068}Acme\u{2069}\u{202e}\r\nBcc: x"), "\u{2068}Acme\u{2069} Bcc: x");
+    }
+
+    #[test]
+    fn a_text_keeps_its_lines_and_no_other_control_character() {
+        assert_eq!(to_lines("Hola,\r\n\tAna\r\0\u{1b}\u{85}adiós\n"), "Hola,\n\tAna\nadiós\n");
     }
 
     #[test]

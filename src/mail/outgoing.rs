@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     look::LOGO_ID,
-    one_line::{to_one_line, to_subject},
+    one_line::{to_lines, to_one_line, to_subject},
     templates::RenderedMessage,
 };
 use crate::domain::ids::NotificationId;
@@ -38,14 +38,16 @@ pub struct InvalidAddress {
 }
 
 impl Correspondent {
-    /// Checks an address; an international domain is written as mail servers know it (`xn--…`).
+    /// Checks an address; an international domain is written as mail servers know it (`xn--…`). A local part outside
+    /// ASCII stays as it is: only some servers take it, see [`UnbuildableMail::NeedsSmtpUtf8`].
     ///
     /// # Errors
-    /// [`InvalidAddress`] for anything but `local@domain`, and for a local part outside ASCII, which few servers take.
+    /// [`InvalidAddress`] for anything but `local@domain`.
     pub fn new(name: &str, address: &str) -> Result<Self, InvalidAddress> {
         let refused = |source| InvalidAddress { address: to_one_line(address).chars().take(254).collect(), source };
         let (local, domain) = address.trim().rsplit_once('@').ok_or_else(|| refused(AddressError::MissingParts))?;
-        if !local.is_ascii() || local.contains(|c: char| c.is_ascii_control()) {
+        // A mail server reads a line: nothing may break it, or look different from what it is.
+        if local != to_one_line(local) || local.contains(char::is_whitespace) {
             return Err(refused(AddressError::InvalidUser));
         }
         let domain = match url::Host::parse(domain) {
@@ -119,6 +121,9 @@ pub enum UnbuildableMail {
         /// What is wrong with it.
         source: ContentTypeErr,
     },
+    /// The server cannot be told of the recipient (RFC 6531).
+    #[error("the recipient's address is not all ASCII, and the mail server takes no such address (SMTPUTF8)")]
+    NeedsSmtpUtf8,
     /// lettre refuses it.
     #[error("the mail cannot be put together")]
     Message(#[from] lettre::error::Error),
@@ -163,10 +168,10 @@ impl OutgoingMail {
 
     /// The text, and the page with the picture it shows beside it: nothing is loaded from elsewhere.
     fn bodies(&self) -> Result<MultiPart, UnbuildableMail> {
-        let html = SinglePart::html(self.message.html.clone());
+        let html = SinglePart::html(to_lines(&self.message.html));
         let text = MultiPart::alternative()
             .boundary(self.boundary("alternative"))
-            .singlepart(SinglePart::plain(self.message.text.clone()));
+            .singlepart(SinglePart::plain(to_lines(&self.message.text)));
         let Some(logo) = &self.logo else { return Ok(text.singlepart(html)) };
         let png = AttachmentPart::new_inline(LOGO_ID.to_owned());
         let png = png.body(logo.to_vec(), content_type("logo.png", "image/png")?);
@@ -208,6 +213,7 @@ fn header(name: HeaderName, value: &str) -> HeaderValue {
 #[cfg(test)]
 pub mod tests {
     use mail_parser::{MessageParser, MimeHeaders};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -290,7 +296,8 @@ pub mod tests {
             "ana@",
             "ana@acme example",
             "a@b\r\nRCPT TO:<c@d>",
-            "ñ@acme.example",
+            "ana\u{202e}@acme.example",
+            "ana\u{a0}b@acme.example",
             "a\r\nb@acme.example",
         ] {
             let refused = Correspondent::new("Ana", address).expect_err("not an address").to_string();
@@ -298,6 +305,8 @@ pub mod tests {
         }
         let ana = Correspondent::new("Ana", " ana@acmé.example ").expect("an address");
         assert_eq!(ana.address().to_string(), "ana@xn--acm-dma.example");
+        let international = Correspondent::new("Ana", "añá@bücher.example").expect("an address");
+        assert_eq!(international.address().to_string(), "añá@xn--bcher-kva.example");
     }
 
     #[test]
@@ -305,5 +314,101 @@ pub mod tests {
         let attachment = Attachment { content_type: "pdf".to_owned(), ..mail().attachments[0].clone() };
         let refused = OutgoingMail { attachments: vec![attachment], ..mail() }.to_bytes().expect_err("no media type");
         assert!(refused.to_string().starts_with("`pdf` of `facturación agosto.pdf`"), "{refused}");
+    }
+
+    /// Text as an attacker would have it: control characters, what looks like a header, and some harmless letters.
+    fn hostile() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<char>().prop_map(String::from),
+            (0_u8..32).prop_map(|code| char::from(code).to_string()),
+            (0x7f_u8..0xa0).prop_map(|code| char::from(code).to_string()),
+            prop::sample::select(vec![
+                "\r\n",
+                "\n",
+                "\r",
+                "\0",
+                "\u{85}",
+                "\u{2028}",
+                "\u{2029}",
+                "\r\n\r\n",
+                "\r\nBcc: thief@example.com",
+                "\nBcc: thief@example.com",
+                "\r\n.\r\nMAIL FROM:<a@b>",
+                "=?utf-8?Q?=0D=0ABcc:_thief@example.com?=",
+                "\"",
+                "\\",
+                "<",
+                ">",
+                "@",
+                ",",
+                ";",
+                ":",
+                "=",
+                "?",
+                "(",
+                ")",
+                " ",
+                "\t",
+                "é",
+                "名",
+                "😀",
+            ])
+            .prop_map(str::to_owned),
+            "[a-z]{1,80}",
+        ];
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn whatever_a_field_holds_a_reader_finds_the_headers_that_were_meant(
+            (from, to, subject, file_name) in (hostile(), hostile(), hostile(), hostile()),
+            (language, message_id, text, html) in (hostile(), hostile(), hostile(), hostile()),
+        ) {
+            let mail = OutgoingMail {
+                message_id,
+                from: Correspondent::new(&from, "billing@nimbus.example").expect("an address"),
+                to: Correspondent::new(&to, "ana@acme.example").expect("an address"),
+                language,
+                message: RenderedMessage { subject, text, html },
+                attachments: vec![Attachment { file_name, ..mail().attachments[0].clone() }],
+                ..mail()
+            };
+            let bytes = mail.to_bytes().expect("a mail");
+            prop_assert!(bytes.is_ascii());
+            let written = String::from_utf8(bytes.clone()).expect("ASCII");
+            prop_assert!(!written.replace("\r\n", "").contains(|c: char| c.is_ascii_control() && c != '\t'));
+            prop_assert!(written.split("\r\n").all(|line| line.len() <= 998), "RFC 5322, section 2.1.1");
+            let read = MessageParser::default().parse(&bytes).expect("a message");
+            let mut names: Vec<&str> = read.headers().iter().map(mail_parser::Header::name).collect();
+            names.sort_unstable();
+            prop_assert_eq!(names, [
+                "Auto-Submitted", "Content-Language", "Content-Type", "Date", "From", "MIME-Version", "Message-ID",
+                "Subject", "To",
+            ]);
+            let addresses = |list: Option<&mail_parser::Address>| -> Vec<String> {
+                let all = list.into_iter().flat_map(mail_parser::Address::iter);
+                all.filter_map(|one| one.address().map(str::to_owned)).collect()
+            };
+            prop_assert_eq!(addresses(read.from()), ["billing@nimbus.example"]);
+            prop_assert_eq!(addresses(read.to()), ["ana@acme.example"]);
+            prop_assert_eq!(read.attachment_count(), 1);
+            prop_assert_eq!(read.attachment(0).map(MimeHeaders::content_type).is_some(), true);
+            prop_assert_eq!(read.attachment(0).map(mail_parser::MessagePart::contents), Some(&b"%PDF-1.7\n\0\xff"[..]));
+        }
+
+        #[test]
+        fn whatever_an_address_holds_it_stays_one_word_of_one_command(local in hostile(), domain in hostile()) {
+            for address in [format!("{local}@{domain}"), format!("{local}@acme.example"), format!("ana@{domain}")] {
+                if let Ok(correspondent) = Correspondent::new("Ana", &address) {
+                    let written = correspondent.address().to_string();
+                    prop_assert!(!written.contains(|c: char| c.is_control() || c.is_whitespace()), "{written:?}");
+                    prop_assert!(correspondent.address().domain().is_ascii());
+                    prop_assert!(!written.contains(['<', '>']) || written.starts_with('"'), "{written:?}");
+                }
+            }
+        }
     }
 }

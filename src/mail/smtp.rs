@@ -2,9 +2,8 @@
 //!
 //! lettre's own `send` cannot tell a mail that was not sent from one whose confirmation was lost, so MAIL, RCPT, DATA and
 //! the content are driven here: nothing before the content can deliver a mail, anything after it may have. Its pool waits
-//! for delayed acknowledgements on every mail, so connections are kept here, with `TCP_NODELAY`. Only implicit TLS
-//! (`smtps://`) cannot have that before lettre's next release. Nothing is tried again here but a kept connection that was
-//! gone: that is the job's affair.
+//! for delayed acknowledgements on every mail, so connections are kept here, with `TCP_NODELAY`. Nothing is tried again
+//! here but a kept connection that was gone: that is the job's affair.
 
 use std::{
     fmt,
@@ -16,20 +15,22 @@ use lettre::{
     Address,
     transport::smtp::{
         Error as LettreError,
-        authentication::{Credentials, DEFAULT_MECHANISMS},
-        client::{AsyncSmtpConnection, TlsParameters},
+        client::AsyncSmtpConnection,
         commands::{Data, Mail, Rcpt},
-        extension::ClientId,
+        extension::{Extension, MailBodyParameter, MailParameter},
     },
 };
 use tokio::{
-    net::TcpStream,
     sync::Semaphore,
     time::{Instant, timeout},
 };
-use url::{Host, Url};
+use url::Url;
 
-use super::mailer::{InvalidMailerUrl, SendError};
+use super::{
+    mailer::{InvalidMailerUrl, SendError},
+    outgoing::UnbuildableMail,
+    smtp_server::{SmtpServer, Tls},
+};
 
 /// For connecting, logging in and everything up to the content: nothing is lost by trying again later.
 const ENVELOPE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -39,66 +40,23 @@ const CONTENT_TIMEOUT: Duration = Duration::from_mins(5);
 const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Servers close idle connections after minutes; one this young is most likely still there.
 const MAX_IDLE: Duration = Duration::from_secs(30);
-/// How many connections at once, unless the URL says otherwise; servers commonly allow 10 to 20.
-const CONNECTIONS: usize = 8;
 /// Replies are kept for people to read, and some servers send pages.
 const MAX_REPLY_CHARS: usize = 500;
 
 /// Keeps connections to one server and sends mails through them.
 pub struct SmtpMailer {
-    server: Server,
+    server: SmtpServer,
     slots: Semaphore,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
     content_timeout: Duration,
 }
 
-struct Server {
-    host: String,
-    port: u16,
-    tls: Tls,
-    credentials: Option<Credentials>,
-    hello: ClientId,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tls {
-    None,
-    Opportunistic,
-    Required,
-    Implicit,
-}
-
 impl SmtpMailer {
     pub(super) fn from_url(url: &Url) -> Result<Self, InvalidMailerUrl> {
-        let host = match url.host() {
-            Some(Host::Domain(host)) if !host.is_empty() => host.to_owned(),
-            Some(Host::Ipv4(address)) => address.to_string(),
-            Some(Host::Ipv6(address)) => address.to_string(),
-            Some(Host::Domain(_)) | None => return Err(InvalidMailerUrl::Missing("host")),
-        };
-        let (mut tls, port) = if url.scheme() == "smtps" { (Tls::Implicit, 465) } else { (Tls::None, 25) };
-        let (mut hello, mut connections) = (ClientId::default(), CONNECTIONS);
-        for (name, value) in url.query_pairs() {
-            match (name.as_ref(), value.as_ref(), tls) {
-                ("tls", "none", Tls::None) => tls = Tls::None,
-                ("tls", "opportunistic", Tls::None) => tls = Tls::Opportunistic,
-                ("tls", "required", Tls::None) => tls = Tls::Required,
-                ("hello", domain, _) if is_host_name(domain) => hello = ClientId::Domain(domain.to_owned()),
-                ("connections", count, _) if count.parse().is_ok_and(|count: usize| (1..=1000).contains(&count)) => {
-                    connections = count.parse().unwrap_or(CONNECTIONS);
-                }
-                (name, ..) => return Err(InvalidMailerUrl::Option(name.chars().take(40).collect())),
-            }
-        }
-        let credentials = credentials(url)?;
-        let stays_here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-        if credentials.is_some() && matches!(tls, Tls::None | Tls::Opportunistic) && !stays_here {
-            return Err(InvalidMailerUrl::PasswordInClear);
-        }
-        let server = Server { host, port: url.port().unwrap_or(port), tls, credentials, hello };
+        let server = SmtpServer::from_url(url)?;
         Ok(Self {
+            slots: Semaphore::new(server.connections),
             server,
-            slots: Semaphore::new(connections),
             idle: Mutex::default(),
             content_timeout: CONTENT_TIMEOUT,
         })
@@ -126,7 +84,8 @@ impl SmtpMailer {
     ///
     /// A kept one may have been closed by the server meanwhile; then a new one is made, as nothing is lost yet.
     async fn announce(&self, from: &Address, to: &Address) -> Result<AsyncSmtpConnection, SendError> {
-        if let Some(mut kept) = self.take() {
+        // Whether a server takes international addresses is asked anew.
+        if let Some(mut kept) = self.take().filter(|_| !is_international(from, to)) {
             match send_envelope(&mut kept, from, to).await {
                 Ok(()) => return Ok(kept),
                 Err((step, error)) if is_answer(&error) => {
@@ -137,6 +96,10 @@ impl SmtpMailer {
             }
         }
         let mut connection = self.server.connect().await?;
+        if is_international(from, to) && !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            self.keep(connection);
+            return Err(UnbuildableMail::NeedsSmtpUtf8.into());
+        }
         match send_envelope(&mut connection, from, to).await {
             Ok(()) => Ok(connection),
             Err((step, error)) => {
@@ -157,47 +120,26 @@ impl SmtpMailer {
     }
 }
 
-impl Server {
-    async fn connect(&self) -> Result<AsyncSmtpConnection, SendError> {
-        let mut connection = match self.tls {
-            Tls::Implicit => {
-                let server = (self.host.as_str(), self.port);
-                AsyncSmtpConnection::connect_tokio1(server, None, &self.hello, Some(self.tls_parameters()?), None).await
-            }
-            Tls::None | Tls::Opportunistic | Tls::Required => {
-                let stream = TcpStream::connect((self.host.as_str(), self.port))
-                    .await
-                    .map_err(|source| temporary("connecting", source))?;
-                stream.set_nodelay(true).map_err(|source| temporary("connecting", source))?;
-                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await
-            }
-        }
-        .map_err(|source| temporary("EHLO", source))?;
-        if self.tls == Tls::Required || (self.tls == Tls::Opportunistic && connection.can_starttls()) {
-            let encrypted = connection.starttls(self.tls_parameters()?, &self.hello).await;
-            encrypted.map_err(|source| temporary("STARTTLS", source))?;
-        }
-        if let Some(credentials) = &self.credentials {
-            let known = connection.auth(DEFAULT_MECHANISMS, credentials).await;
-            known.map_err(|source| temporary("AUTH", source))?;
-        }
-        Ok(connection)
-    }
-
-    fn tls_parameters(&self) -> Result<TlsParameters, SendError> {
-        TlsParameters::new(self.host.clone()).map_err(|source| temporary("TLS", source))
-    }
-}
-
 async fn send_envelope(
     connection: &mut AsyncSmtpConnection,
     from: &Address,
     to: &Address,
 ) -> Result<(), (&'static str, LettreError)> {
-    connection.command(Mail::new(Some(from.clone()), vec![])).await.map_err(|error| ("MAIL", error))?;
+    // RFC 6531: also for the headers, which name the same addresses.
+    let parameters = if is_international(from, to) {
+        vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)]
+    } else {
+        vec![]
+    };
+    connection.command(Mail::new(Some(from.clone()), parameters)).await.map_err(|error| ("MAIL", error))?;
     connection.command(Rcpt::new(to.clone(), vec![])).await.map_err(|error| ("RCPT", error))?;
     connection.command(Data).await.map_err(|error| ("DATA", error))?;
     Ok(())
+}
+
+/// Tells whether an address holds more than ASCII; domains never do, they are punycode.
+fn is_international(from: &Address, to: &Address) -> bool {
+    [from, to].iter().any(|address| !address.user().is_ascii())
 }
 
 async fn quit(mut connection: AsyncSmtpConnection) {
@@ -216,6 +158,10 @@ fn refused(step: &'static str, error: LettreError) -> SendError {
         // RFC 4954, section 6: these speak of our login, not of the mail.
         Some(530 | 534 | 535 | 538) => temporary(step, error),
         Some(code) if error.is_permanent() => SendError::Rejected { code, reply: reply(&error) },
+        // Whoever is refused at RCPT or later with another code than 421 is one recipient, or one mail.
+        Some(code) if code != 421 && step != "MAIL" => {
+            SendError::Temporary { step, is_servers: false, source: error.into() }
+        }
         _ => temporary(step, error),
     }
 }
@@ -225,55 +171,21 @@ fn reply(error: &LettreError) -> String {
     super::one_line::to_one_line(&text).chars().take(MAX_REPLY_CHARS).collect()
 }
 
-fn temporary(step: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> SendError {
-    SendError::Temporary { step, source: Box::new(source) }
-}
-
-fn credentials(url: &Url) -> Result<Option<Credentials>, InvalidMailerUrl> {
-    match (url.username(), url.password()) {
-        ("", None) => Ok(None),
-        (user, Some(password)) if !user.is_empty() => {
-            let user = percent_decoded(user).ok_or(InvalidMailerUrl::Missing("readable user"))?;
-            let password = percent_decoded(password).ok_or(InvalidMailerUrl::Missing("readable password"))?;
-            Ok(Some(Credentials::new(user, password)))
-        }
-        (_, Some(_)) => Err(InvalidMailerUrl::Missing("user")),
-        (_, None) => Err(InvalidMailerUrl::Missing("password")),
-    }
-}
-
-/// `None` where the bytes are no UTF-8.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((plain, encoded)) = rest.split_once('%') {
-        bytes.extend_from_slice(plain.as_bytes());
-        let (digits, after) = encoded.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = after;
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).ok()
-}
-
-fn is_host_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+/// Trouble with the server, which any other mail would have met too.
+pub(super) fn temporary(step: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> SendError {
+    SendError::Temporary { step, is_servers: true, source: Box::new(source) }
 }
 
 impl fmt::Display for SmtpMailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.server.tls == Tls::Implicit { "smtps" } else { "smtp" };
+        let scheme = if matches!(self.server.tls, Tls::Implicit(_)) { "smtps" } else { "smtp" };
         write!(f, "{scheme}://{}:{}", self.server.host, self.server.port)
     }
 }
 
 impl fmt::Debug for SmtpMailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SmtpMailer")
-            .field("server", &self.to_string())
-            .field("tls", &self.server.tls)
-            .field("has_credentials", &self.server.credentials.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("SmtpMailer").field("server", &self.to_string()).finish_non_exhaustive()
     }
 }
 
@@ -408,13 +320,5 @@ mod tests {
         let outcome = send(&unreachable).await;
         assert!(matches!(outcome, Err(SendError::Temporary { step: "connecting", .. })), "{outcome:?}");
         drop(mailer);
-    }
-
-    #[test]
-    fn passwords_are_percent_decoded() {
-        assert_eq!(percent_decoded("a%40b%2Bc+d").as_deref(), Some("a@b+c+d"));
-        for wrong in ["%", "%4", "%zz", "%ff", "%é"] {
-            assert_eq!(percent_decoded(wrong), None, "{wrong}");
-        }
     }
 }

@@ -37,6 +37,7 @@ pub mod job_kinds;
 pub mod job_list;
 pub mod job_status;
 pub mod jobs;
+pub mod mail_flow;
 pub mod mail_policies;
 pub mod mail_settings;
 pub mod notification_list;

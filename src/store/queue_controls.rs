@@ -84,6 +84,52 @@ pub async fn pause(
     take_back(connection, queue).await
 }
 
+/// Pauses a queue or a lane for so many seconds, unless somebody else has paused it. Returns whether it did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pause_unless_paused(
+    connection: &mut PgConnection,
+    queue: &str,
+    operator: Operator<'_>,
+    seconds: f64,
+) -> sqlx::Result<bool> {
+    hold_back_dispatches(connection).await?;
+    let until = sqlx::query_scalar!(
+        r#"INSERT INTO queue_controls (queue, paused_at, paused_by, pause_reason, paused_until)
+         VALUES ($1, now(), $2, $3, now() + make_interval(secs => $4))
+         ON CONFLICT (queue) DO UPDATE
+         SET paused_at = now(), paused_by = $2, pause_reason = $3, paused_until = now() + make_interval(secs => $4)
+         WHERE queue_controls.paused_at IS NULL OR queue_controls.paused_by = $2 OR queue_controls.paused_until <= now()
+         RETURNING paused_until AS "until!""#,
+        queue,
+        operator.name,
+        operator.reason,
+        seconds,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(until) = until else { return Ok(false) };
+    record_on_queue(connection, operator, "pause", queue, Some(&format!("until {}", until.to_rfc3339()))).await?;
+    take_back(connection, queue).await?;
+    Ok(true)
+}
+
+/// Lets a queue or lane go on that the same operator has paused. Returns false when nobody or somebody else has.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resume_own(connection: &mut PgConnection, queue: &str, operator: Operator<'_>) -> sqlx::Result<bool> {
+    let is_own = sqlx::query!(
+        "SELECT queue FROM queue_controls WHERE queue = $1 AND paused_by = $2 FOR UPDATE",
+        queue,
+        operator.name,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    if is_own.is_none() { Ok(false) } else { resume(connection, queue, operator).await }
+}
+
 /// Lets a paused queue or lane go on. Returns false when it is not paused.
 ///
 /// # Errors

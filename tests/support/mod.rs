@@ -15,6 +15,8 @@ pub mod flow;
 pub mod holders;
 pub mod http;
 pub mod import;
+pub mod letter;
+pub mod mail_door;
 pub mod month;
 pub mod nodes;
 pub mod payloads;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use billrunner::{
     clock::Clock,
     context::Context,
-    domain::ids::JobId,
+    domain::{ids::JobId, mail_flow::MailFlow},
     jobs::registry,
     mail::{Mailer, sink::Sink},
     objects::ObjectStoreSettings,
@@ -41,6 +41,15 @@ pub fn settings() -> WorkerSettings {
         lease: Duration::from_secs(2),
         grace: Duration::from_secs(10),
         retry_base: Duration::from_millis(10),
+    }
+}
+
+/// A flow of mail that leaves a server alone for a moment only.
+pub fn quick_to_return() -> MailFlow {
+    MailFlow {
+        first_pause: Duration::from_millis(100),
+        longest_pause: Duration::from_millis(400),
+        ..MailFlow::default()
     }
 }
 
@@ -118,6 +127,7 @@ impl Office {
             mail_domain: "test.example".into(),
             download_links: None,
             attach_up_to_bytes: i64::MAX,
+            mail_flow: quick_to_return(),
             operators: None,
             clock,
         });
