@@ -206,6 +206,14 @@ impl ObjectStoreSettings {
         matches!(&self.place, Place::Folder(folder) if !folder.is_dir())
     }
 
+    /// Returns the folder, where it is one.
+    pub fn folder_path(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Bucket(..) => None,
+        }
+    }
+
     /// Opens the store. Of a bucket nothing is asked yet.
     ///
     /// # Errors

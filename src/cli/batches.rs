@@ -11,6 +11,7 @@ use super::{
     jobs::{describe_outcomes, not_found, show},
     operator::{PerhapsWithReason, WithReason},
     setup,
+    watch::Watch,
 };
 use crate::{
     config::Config,
@@ -37,6 +38,8 @@ pub enum Command {
     Show {
         /// Id of its completion job.
         id: JobId,
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Cancel what has not ended: what waits never runs, what runs is asked to end. The completion job says how it ended.
     Cancel {
@@ -65,9 +68,10 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     let mut connection = pool.acquire().await?;
     match command {
         Command::List { limit } => list(&mut connection, limit, output).await,
-        Command::Show { id } => {
+        Command::Show { id, watch } => {
             require_batch(&mut connection, id).await?;
-            show(&mut connection, id, output).await
+            drop(connection);
+            watch.show(output, async || show(&mut *pool.acquire().await?, id, output).await).await
         }
         Command::Cancel { id, asked } => {
             require_batch(&mut connection, id).await?;

@@ -63,7 +63,7 @@ async fn check(config: &Config, output: Output) -> anyhow::Result<()> {
 }
 
 /// Writes, reads and deletes an object of its own.
-async fn probe(objects: &dyn ObjectStore) -> anyhow::Result<()> {
+pub async fn probe(objects: &dyn ObjectStore) -> anyhow::Result<()> {
     let (location, text) = (Path::from(format!("config-check/{}", Uuid::now_v7())), "billrunner config check\n");
     match objects.head(&location).await {
         Err(object_store::Error::NotFound { .. }) => {}

@@ -1,4 +1,4 @@
-//! Exit codes: what a script learns without reading a message.
+//! Exit codes: what a script learns without reading a message. This is the one place that gives them a meaning.
 
 use std::process::ExitCode;
 
@@ -7,6 +7,17 @@ use crate::{
     queue::{EnvelopeError, ScheduleError},
     store::jobs::AcceptError,
 };
+
+/// Every exit code with its meaning: the end of `--help` and of the manual's page.
+pub const EXIT_CODES: &str = "Settings come from the environment; `billrunner config example` lists them.
+
+Exit codes:
+  0  done
+  1  failed: a server did not answer, a check of `doctor` failed, or something unexpected happened
+  2  the command line or the environment is wrong
+  3  what was named does not exist
+  4  refused: the request conflicts with what is recorded, or the job it waited for failed
+  5  `verify` found something that does not hold";
 
 /// A failure that has an exit code of its own.
 #[derive(Debug, thiserror::Error)]

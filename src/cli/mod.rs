@@ -13,10 +13,12 @@ mod bench_import;
 mod bench_invoices;
 mod bill_runs;
 mod bounces;
+mod completions;
 mod config;
 mod dead;
 mod demo;
 mod directory;
+mod doctor;
 mod documents;
 mod enqueue;
 mod exit;
@@ -37,17 +39,21 @@ mod sample_data;
 mod schedules;
 mod schema;
 mod setup;
+mod status;
+mod supervisor;
 mod suppressions;
 mod verify;
+mod watch;
 mod web;
 mod worker;
+mod workers;
 
 use std::{fs::File, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 use crate::{config::Config, http::openapi_document, telemetry};
-use exit::{Failure, code_of};
+use exit::{EXIT_CODES, Failure, code_of};
 use output::Output;
 
 /// Turns cloud usage into invoices, moves them forward, renders them and tells the customer.
@@ -60,16 +66,6 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
 }
-
-const EXIT_CODES: &str = "Settings come from the environment; `billrunner config example` lists them.
-
-Exit codes:
-  0  done
-  1  failed: a server did not answer, or something unexpected happened
-  2  the command line or the environment is wrong
-  3  what was named does not exist
-  4  refused: the request conflicts with what is recorded, or the job it waited for failed
-  5  `verify` found something that does not hold";
 
 #[derive(Subcommand)]
 enum Command {
@@ -135,6 +131,12 @@ enum Command {
     /// List, pause and limit queues.
     #[command(subcommand)]
     Queues(queues::Command),
+    /// Show all on one screen: what waits longest, workers, dead jobs, mails, bill runs that need somebody, queues.
+    Status(status::Arguments),
+    /// List workers: where, of which version, when they last said that they live, what each runs.
+    Workers(workers::Arguments),
+    /// Check settings, machine, servers and work, and say how to mend what is not well.
+    Doctor(doctor::Arguments),
     /// Show the main job at work on sample data.
     Demo(demo::Arguments),
     /// Make a charge file as real months look, its exact sums and a directory for it.
@@ -145,6 +147,10 @@ enum Command {
     /// Check the environment, or print an example of it.
     #[command(subcommand)]
     Config(config::Command),
+    /// Print what makes a shell complete these commands.
+    Completions(completions::Completions),
+    /// Print the manual's page, or write one for each command.
+    Man(completions::Man),
 }
 
 /// Runs the command line and returns the process's exit code.
@@ -212,9 +218,14 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Batches(command) => batches::run(command, config, output).await,
         Command::Dead(command) => dead::run(command, config, output).await,
         Command::Queues(command) => queues::run(command, config, output).await,
+        Command::Status(arguments) => status::run(&arguments, config, output).await,
+        Command::Workers(arguments) => workers::run(&arguments, config, output).await,
+        Command::Doctor(arguments) => doctor::run(&arguments, config, output).await,
         Command::Demo(arguments) => demo::run(arguments, config, output).await,
         Command::SampleData(arguments) => sample_data::run(&arguments, output),
         Command::Bench(command) => bench::run(command, config, output).await,
         Command::Config(command) => config::run(&command, config, output).await,
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => completions::man(&arguments, output),
     }
 }

@@ -35,13 +35,7 @@ impl Output {
         if values.is_empty() {
             return self.line("none");
         }
-        let mut table = Table::new();
-        table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(titles.iter().copied());
-        for value in values {
-            table.add_row(row(value));
-        }
-        write(&table.to_string())
+        write(&table(values, titles, row))
     }
 
     /// Prints a value as JSON, or as lines for people.
@@ -53,6 +47,17 @@ impl Output {
     pub fn line(self, text: &str) -> anyhow::Result<()> {
         if self.is_json { Ok(()) } else { write(text) }
     }
+}
+
+/// Returns a table with one row for each value.
+pub fn table<T>(values: &[T], titles: &[&str], row: impl Fn(&T) -> Vec<String>) -> String {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(titles.iter().copied());
+    for value in values {
+        table.add_row(row(value));
+    }
+    table.to_string()
 }
 
 fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {

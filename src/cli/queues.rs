@@ -9,7 +9,9 @@ use sqlx::{Acquire, PgConnection};
 use super::{
     Failure, Output,
     operator::{PerhapsWithReason, WithReason},
+    output::table,
     setup,
+    watch::Watch,
 };
 use crate::{
     config::Config,
@@ -29,7 +31,10 @@ const SHOWN_ACTIONS: i64 = 100;
 #[derive(Subcommand)]
 pub enum Command {
     /// List lanes with their backlog, pauses and limits.
-    List,
+    List {
+        #[command(flatten)]
+        watch: Watch,
+    },
     /// Let nothing more start. What runs finishes.
     Pause {
         /// A queue or a lane.
@@ -106,7 +111,14 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     let pool = setup::connect(config).await?;
     let mut connection = pool.acquire().await?;
     match command {
-        Command::List => list(&mut connection, output).await,
+        Command::List { watch } => {
+            drop(connection);
+            let look = async || {
+                let lanes = lanes(&mut *pool.acquire().await?).await?;
+                output.value(&lanes, |lanes| describe_lanes(lanes))
+            };
+            watch.show(output, look).await
+        }
         Command::Pause { queue, until, asked } => {
             require_known(&queue)?;
             let mut transaction = connection.begin().await?;
@@ -156,13 +168,13 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     }
 }
 
-fn lanes() -> Vec<String> {
+fn lane_names() -> Vec<String> {
     registry().lane_names().map(str::to_owned).collect()
 }
 
 /// A name that is neither a queue nor a lane would pause nothing and say that it did.
 fn require_known(name: &str) -> Result<(), Failure> {
-    let lanes = lanes();
+    let lanes = lane_names();
     if lanes.iter().any(|lane| lane == name) || Queue::ALL.iter().any(|queue| queue.as_str() == name) {
         return Ok(());
     }
@@ -180,33 +192,33 @@ fn require_positive(most: Option<i32>) -> Result<(), Failure> {
 
 /// A lane with what holds it back, its own or its queue's.
 #[derive(serde::Serialize)]
-struct Lane {
+pub struct Lane {
     #[serde(flatten)]
-    backlog: Backlog,
+    pub backlog: Backlog,
     controls: Vec<QueueControl>,
 }
 
-async fn list(connection: &mut PgConnection, output: Output) -> anyhow::Result<()> {
+/// Returns every lane, by name.
+pub async fn lanes(connection: &mut PgConnection) -> sqlx::Result<Vec<Lane>> {
     let mut backlogs = job_list::backlogs(&mut *connection).await?;
-    for name in lanes() {
+    for name in lane_names() {
         if !backlogs.iter().any(|backlog| backlog.queue == name) {
             backlogs.push(Backlog::none(name));
         }
     }
     backlogs.sort_by(|a, b| a.queue.cmp(&b.queue));
     let controls = queue_controls::list(connection).await?;
-    let holds = |control: &QueueControl, lane: &str| {
-        control.queue == lane || lane.split('.').next().is_some_and(|queue| queue == control.queue)
+    let with_controls = |backlog: Backlog| {
+        let held = controls.iter().filter(|control| control.holds(&backlog.queue)).cloned().collect();
+        Lane { backlog, controls: held }
     };
-    let lanes: Vec<Lane> = backlogs
-        .into_iter()
-        .map(|backlog| {
-            let controls = controls.iter().filter(|control| holds(control, &backlog.queue)).cloned().collect();
-            Lane { backlog, controls }
-        })
-        .collect();
+    Ok(backlogs.into_iter().map(with_controls).collect())
+}
+
+/// Writes lanes as a table.
+pub fn describe_lanes(lanes: &[Lane]) -> String {
     let titles = ["queue", "waiting", "oldest", "scheduled", "sent", "running", "dead", "held back by"];
-    output.rows(&lanes, &titles, |Lane { backlog, controls }| {
+    table(lanes, &titles, |Lane { backlog, controls }| {
         vec![
             backlog.queue.clone(),
             backlog.waiting.to_string(),
@@ -220,7 +232,8 @@ async fn list(connection: &mut PgConnection, output: Output) -> anyhow::Result<(
     })
 }
 
-fn describe_age(seconds: f64) -> String {
+/// Writes an age in whole seconds, such as `2m 5s`.
+pub fn describe_age(seconds: f64) -> String {
     let age = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     humantime::format_duration(Duration::from_secs(age.as_secs())).to_string()
 }

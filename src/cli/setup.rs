@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::workers::own_name;
 use crate::{
     clock::Clock,
     config::Config,
@@ -102,7 +103,7 @@ pub fn worker(config: &Config, context: Context, grace: std::time::Duration) -> 
         registry: Arc::new(crate::jobs::registry()),
         context,
         settings: WorkerSettings {
-            name: format!("process {}", std::process::id()),
+            name: own_name(),
             concurrency: Box::new(move |queue| concurrency.of(queue)),
             lease: config.lease,
             grace,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::setup;
+use super::{setup, supervisor};
 use crate::{
     config::Config,
     http::{self, Intake, Web},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Connections that the pages need at most; the door for jobs has its own.
-const CONNECTIONS: u32 = 5;
+pub const CONNECTIONS: u32 = 5;
 
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     let stop = setup::stop_on_signals()?;
@@ -28,6 +28,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     };
     let listener = http::listen(config.http_address).await?;
     tracing::info!(address = %listener.local_addr()?, "the pages are served");
+    supervisor::tell(&stop);
     http::serve(web, listener, stop).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::setup;
+use super::{setup, supervisor};
 use crate::config::Config;
 
 /// Arguments of `worker`.
@@ -19,6 +19,7 @@ pub async fn run(arguments: Arguments, config: &Config) -> anyhow::Result<()> {
     let stop = setup::stop_on_signals()?;
     let pool = setup::connect_with(config, config.database_connections).await?;
     let context = setup::context(config, pool)?;
-    setup::worker(config, context, arguments.grace)?.run(stop).await?;
-    Ok(())
+    let worker = setup::worker(config, context, arguments.grace)?;
+    supervisor::tell(&stop);
+    Ok(worker.run(stop).await?)
 }

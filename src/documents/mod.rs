@@ -72,6 +72,17 @@ pub enum DocumentError {
     Streamed,
 }
 
+/// Reads every typeface that is built in, and returns how many there are.
+///
+/// # Errors
+/// When one of them does not read: the build is broken.
+pub fn read_typefaces() -> Result<usize, DocumentError> {
+    for bytes in pdf::VENDORED_TYPEFACES {
+        ttf_parser::Face::parse(bytes, 0).map_err(DocumentError::Typeface)?;
+    }
+    Ok(pdf::VENDORED_TYPEFACES.len())
+}
+
 /// Renders a document whole.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::{
     fmt, io,
     io::Write,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use url::Url;
@@ -93,6 +94,22 @@ pub enum SendError {
 /// What lies under a [`SendError`].
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a check found where all is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailerCheck {
+    /// A folder that can be written.
+    Folder,
+    /// A server that takes connections.
+    Server {
+        /// As it calls itself.
+        name: String,
+        /// In words.
+        encryption: &'static str,
+        /// Whether it knows the login; without one nobody asks.
+        is_logged_in: bool,
+    },
+}
+
 impl Mailer {
     /// Makes the mailer that a URL names; connects to nothing yet.
     ///
@@ -116,6 +133,20 @@ impl Mailer {
     #[must_use]
     pub fn signing_with(self, keys: DkimKeys) -> Self {
         Self { keys, ..self }
+    }
+
+    /// Checks whether mails could be sent, as it will be after some time; sends none.
+    ///
+    /// # Errors
+    /// [`SendError::Temporary`] with the step at which it ended.
+    pub async fn check(&self, later: Duration) -> Result<MailerCheck, SendError> {
+        match &self.destination {
+            Destination::Smtp(server) => server.check(later).await,
+            Destination::Folder(folder) => {
+                let made = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder));
+                made.map(|_| MailerCheck::Folder).map_err(|source| temporary("writing a file", source))
+            }
+        }
     }
 
     /// Sends a mail, or says what became of it.

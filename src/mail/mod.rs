@@ -27,7 +27,7 @@ pub use self::{
     invoice_message::{AttachedDocument, InvoiceMessage, LinkedDocument},
     look::{LOGO_ID, Look},
     mailbox::messages_of,
-    mailer::{InvalidMailerUrl, Mailer, SendError},
+    mailer::{InvalidMailerUrl, Mailer, MailerCheck, SendError},
     operator_report::{OPERATORS_SENDER, OperatorReport, Operators},
     outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail, message_id, notification_of},
 };

@@ -27,7 +27,7 @@ use tokio::{
 use url::Url;
 
 use super::{
-    mailer::{InvalidMailerUrl, SendError},
+    mailer::{InvalidMailerUrl, MailerCheck, SendError},
     outgoing::UnbuildableMail,
     smtp_server::{SmtpServer, Tls},
 };
@@ -60,6 +60,23 @@ impl SmtpMailer {
             idle: Mutex::default(),
             content_timeout: CONTENT_TIMEOUT,
         })
+    }
+
+    /// Connects, encrypts and logs in, as after some time, and says goodbye.
+    pub(super) async fn check(&self, later: Duration) -> Result<MailerCheck, SendError> {
+        let server = self.server.seen_later(later);
+        let connected = timeout(ENVELOPE_TIMEOUT, server.connect()).await;
+        let connection = connected.map_err(|source| temporary("connecting", source))??;
+        let name =
+            super::one_line::to_one_line(connection.server_info().name()).chars().take(MAX_REPLY_CHARS).collect();
+        quit(connection).await;
+        let encryption = match server.tls {
+            Tls::None => "in clear",
+            Tls::Opportunistic(_) => "encrypted where the server offers it",
+            Tls::Required(_) => "encrypted by STARTTLS",
+            Tls::Implicit(_) => "encrypted from the first byte",
+        };
+        Ok(MailerCheck::Server { name, encryption, is_logged_in: server.has_login() })
     }
 
     pub(super) async fn send(&self, from: &Address, to: &Address, content: &[u8]) -> Result<(), SendError> {

@@ -3,7 +3,7 @@
 //! STARTTLS is asked for here and not by lettre, which keeps what came along with the answer in its buffer and takes it
 //! for encrypted: whoever sits in between could speak for the server (CVE-2011-0411).
 
-use std::{io, net::IpAddr, path::PathBuf};
+use std::{io, net::IpAddr, path::PathBuf, time::Duration};
 
 use lettre::transport::smtp::{
     authentication::{Credentials, DEFAULT_MECHANISMS, Mechanism},
@@ -28,6 +28,7 @@ const MAX_REPLY_BYTES: u64 = 16 * 1024;
 const CONNECTIONS: usize = 8;
 
 /// Where to connect to, and as whom.
+#[derive(Clone)]
 pub(super) struct SmtpServer {
     pub host: String,
     pub port: u16,
@@ -39,6 +40,7 @@ pub(super) struct SmtpServer {
 }
 
 /// How a connection is encrypted.
+#[derive(Clone)]
 pub(super) enum Tls {
     /// Not at all: on this machine, or where somebody asked for it.
     None,
@@ -103,6 +105,22 @@ impl SmtpServer {
         };
         let port = url.port().unwrap_or(if is_implicit { 465 } else { 25 });
         Ok(Self { host, port, tls, connections, credentials, mechanisms, hello })
+    }
+
+    /// Returns the same server as it is seen after some time.
+    pub fn seen_later(&self, by: Duration) -> Self {
+        let tls = match &self.tls {
+            Tls::None => Tls::None,
+            Tls::Opportunistic(encryption) => Tls::Opportunistic(encryption.seen_later(by)),
+            Tls::Required(encryption) => Tls::Required(encryption.seen_later(by)),
+            Tls::Implicit(encryption) => Tls::Implicit(encryption.seen_later(by)),
+        };
+        Self { tls, ..self.clone() }
+    }
+
+    /// Tells whether connections log in.
+    pub fn has_login(&self) -> bool {
+        self.credentials.is_some()
     }
 
     /// Connects, encrypts and logs in.

@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,8 +23,11 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        ClientConfig, RootCertStore, crypto,
-        pki_types::{CertificateDer, ServerName, pem::PemObject},
+        ClientConfig, RootCertStore,
+        client::Resumption,
+        crypto,
+        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+        time_provider::TimeProvider,
     },
 };
 
@@ -61,9 +65,29 @@ impl Encryption {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), host })
     }
 
+    /// Returns what will encrypt after some time: certificates that have ended by then are not trusted.
+    pub fn seen_later(&self, by: Duration) -> Self {
+        let mut config = ClientConfig::clone(self.connector.config());
+        config.time_provider = Arc::new(Later(by));
+        // A session that is taken up again shows no certificate.
+        config.resumption = Resumption::disabled();
+        Self { connector: TlsConnector::from(Arc::new(config)), host: self.host.clone() }
+    }
+
     /// Shakes hands; fails where the server is not who it should be.
     pub async fn encrypt(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         self.connector.connect(self.host.clone(), stream).await
+    }
+}
+
+/// The clock of somebody who looks back.
+#[derive(Debug)]
+struct Later(Duration);
+
+impl TimeProvider for Later {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now = Duration::from_secs(UnixTime::now().as_secs());
+        Some(UnixTime::since_unix_epoch(now + self.0))
     }
 }
 

@@ -4,9 +4,9 @@
 //! can a function stand in for the command, as it runs with the caller's rights. So producers can make unread requests
 //! vanish and the stream unusable; who is not trusted with that is given another door.
 
-/// Every command that `streams` sends in a worker.
+/// Every command that `streams` sends in a worker, and what the doctor asks.
 const WORKER_COMMANDS: &str = "+ping +multi +exec +xadd +xack +xclaim +xdel +xlen +xpending +xrange +xreadgroup \
-                               +xgroup|create +xgroup|delconsumer +xinfo|consumers +xtrim +cluster|nodes";
+                               +xgroup|create +xgroup|delconsumer +xinfo|consumers +xtrim +cluster|nodes +info +time";
 
 /// Returns the rules of a user who adds requests at the Redis door and cannot read, delete or touch another key.
 pub fn producer_rules(prefix: &str) -> String {

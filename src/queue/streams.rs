@@ -30,7 +30,7 @@ use super::{
 use crate::{domain::ids::JobId, store::jobs::Dispatch};
 
 /// The consumer group of every lane.
-const GROUP: &str = "billrunner";
+pub(super) const GROUP: &str = "billrunner";
 /// How long a reader blocks; it bounds how late a stopping worker notices.
 const BLOCK: Duration = Duration::from_secs(2);
 /// Keys or entries looked at in one step of a walk over all of them, short enough to hold up nobody.
@@ -106,12 +106,22 @@ impl Streams {
         Masters::connect(self.servers.clone(), &self.intake_key()).await
     }
 
+    /// Opens a connection to the server, or to every master of a cluster.
+    pub(super) async fn masters(&self) -> RedisResult<Vec<MultiplexedConnection>> {
+        self.servers.connect_to_all().await
+    }
+
+    /// Returns a key of ours that nothing is ever written to.
+    pub(super) fn probe_key(&self) -> String {
+        format!("{}:doctor", self.prefix)
+    }
+
     /// Asks the server, or every master of a cluster, for a sign of life.
     ///
     /// # Errors
     /// When there is none.
     pub async fn ping(&self) -> RedisResult<()> {
-        for mut master in self.servers.connect_to_all().await? {
+        for mut master in self.masters().await? {
             redis::cmd("PING").query_async::<Value>(&mut master).await?;
         }
         Ok(())
@@ -122,7 +132,7 @@ impl Streams {
     /// # Errors
     /// When the server does not answer.
     pub async fn delete_all(&self) -> RedisResult<()> {
-        for master in self.servers.connect_to_all().await? {
+        for master in self.masters().await? {
             self.delete_all_on(master).await?;
         }
         Ok(())

@@ -234,6 +234,24 @@ pub struct BillRunFilter<'a> {
     pub name: Option<&'a str>,
 }
 
+/// Returns the newest bill runs that ended with something for people to do.
+///
+/// # Errors
+/// When the database fails.
+pub async fn needing_attention(connection: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<BillRun>> {
+    let rows = sqlx::query_as!(
+        BillRunRow,
+        r#"SELECT reseller_id AS "reseller_id: ResellerId", id AS "id: BillRunId", provider, billing_period_start,
+                  billing_period_end, run_id, options, state, round, batch_id AS "batch_id: JobId", generation_count,
+                  existing_count, outcomes, started_by, started_at, finished_at, cancelled_by, cancel_reason
+           FROM bill_runs WHERE state = 'needs_attention' ORDER BY started_at DESC, id DESC LIMIT $1"#,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(BillRunRow::into_bill_run).collect()
+}
+
 /// Lists bill runs, newest first.
 ///
 /// # Errors

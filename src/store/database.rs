@@ -10,9 +10,10 @@ use sqlx::{
 };
 
 /// Connections of a worker's queue, beside those of its handlers. Two of the ledger's are held: the heartbeat's, and the
-/// ear for notices.
-const LEDGER_CONNECTIONS: u32 = 8;
-const FLOW_CONNECTIONS: u32 = 4;
+/// ear for notices. The door for jobs has a ledger of its own.
+pub const LEDGER_CONNECTIONS: u32 = 8;
+/// Connections for dispatches and claims.
+pub const FLOW_CONNECTIONS: u32 = 4;
 
 /// How long a connection that lies idle is taken to be open still.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
@@ -36,11 +37,25 @@ pub async fn connect(url: &SecretString, max_connections: u32) -> sqlx::Result<P
         .before_acquire(|connection, lent| {
             Box::pin(async move { Ok(lent.idle_for < TRUSTED_FOR || connection.ping().await.is_ok()) })
         })
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::query("SET ROLE billrunner_app").execute(connection).await.map(drop) })
-        })
+        .after_connect(|connection, _| Box::pin(act_as_application(connection)))
         .connect_with(options(url)?.options([("enable_seqscan", "off"), ("jit", "off")]))
         .await
+}
+
+/// Opens a connection that acts as whoever logs in, to ask who that is.
+///
+/// # Errors
+/// When the URL does not read or Postgres does not answer.
+pub async fn connect_as_login(url: &SecretString) -> sqlx::Result<PgConnection> {
+    options(url)?.connect().await
+}
+
+/// Has a session act as the application's role from here on.
+///
+/// # Errors
+/// When the login may not, or there is no such role yet.
+pub async fn act_as_application(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SET ROLE billrunner_app").execute(connection).await.map(drop)
 }
 
 /// Opens a pool whose sessions can only read, whoever logs in; they act as the auditors' role where the login may, else as
@@ -129,10 +144,47 @@ pub async fn is_used(url: &SecretString) -> sqlx::Result<bool> {
 /// # Errors
 /// When the database fails.
 pub async fn is_migrated(pool: &PgPool) -> sqlx::Result<bool> {
-    let applied: Vec<i64> = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
-        .fetch_all(pool)
-        .await?;
-    Ok(MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)))
+    Ok(migrations(&mut *pool.acquire().await?).await?.missing.is_empty())
+}
+
+/// How the schema differs from that of this release, by the versions of migrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Migrations {
+    /// Of this release, and not applied or half applied.
+    pub missing: Vec<i64>,
+    /// Applied, and unknown to this release: a later one was here.
+    pub unknown: Vec<i64>,
+    /// Applied with another text.
+    pub changed: Vec<i64>,
+}
+
+/// Compares the schema with that of this release.
+///
+/// # Errors
+/// When the database fails.
+pub async fn migrations(connection: &mut PgConnection) -> sqlx::Result<Migrations> {
+    let is_begun: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *connection).await?;
+    let applied: Vec<(i64, Vec<u8>)> = if is_begun {
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version")
+            .fetch_all(connection)
+            .await?
+    } else {
+        Vec::new()
+    };
+    let mut found = Migrations::default();
+    for migration in MIGRATIONS.iter() {
+        match applied.iter().find(|(version, _)| *version == migration.version) {
+            None => found.missing.push(migration.version),
+            Some((version, checksum)) if checksum.as_slice() != migration.checksum.as_ref() => {
+                found.changed.push(*version);
+            }
+            Some(_) => {}
+        }
+    }
+    let is_known = |version: &i64| MIGRATIONS.iter().any(|migration| migration.version == *version);
+    found.unknown = applied.into_iter().map(|(version, _)| version).filter(|version| !is_known(version)).collect();
+    Ok(found)
 }
 
 fn options(url: &SecretString) -> sqlx::Result<PgConnectOptions> {

@@ -32,6 +32,13 @@ pub struct QueueControl {
     pub rate_period_seconds: Option<f64>,
 }
 
+impl QueueControl {
+    /// Tells whether it holds back a lane: it is the lane's own, or that of its queue.
+    pub fn holds(&self, lane: &str) -> bool {
+        self.queue == lane || lane.split('.').next().is_some_and(|queue| queue == self.queue)
+    }
+}
+
 /// What a control lets through now.
 #[derive(Clone, Debug)]
 pub struct Allowance {

@@ -1,8 +1,40 @@
 //! Which worker processes live: one row each, whose `seen_at` moves every few seconds.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::domain::ids::WorkerId;
+use crate::domain::ids::{JobId, WorkerId};
+
+/// After how many seconds without a heartbeat a worker counts as gone; it loses its jobs then.
+pub const GONE_AFTER_SECS: f64 = 30.0;
+
+/// A worker process as operators see it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct WorkerRow {
+    /// Its id, another at each start.
+    pub id: WorkerId,
+    /// As it calls itself.
+    pub name: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// How long ago it last said that it lives.
+    pub seen_seconds_ago: f64,
+}
+
+/// A job that a worker runs.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct RunningJob {
+    /// Who runs it.
+    pub worker_id: WorkerId,
+    /// The job.
+    pub job_id: JobId,
+    /// Which handler runs it.
+    pub kind: String,
+    /// The lane.
+    pub queue: String,
+    /// For how long.
+    pub running_seconds: f64,
+}
 
 /// Says that a worker lives.
 ///
@@ -28,4 +60,35 @@ pub async fn remove_worker(connection: &mut PgConnection, worker: WorkerId) -> s
         .execute(connection)
         .await
         .map(drop)
+}
+
+/// Returns the workers of the last day, those seen last first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(connection: &mut PgConnection) -> sqlx::Result<Vec<WorkerRow>> {
+    sqlx::query_as!(
+        WorkerRow,
+        r#"SELECT id AS "id: WorkerId", name, started_at,
+                  extract(epoch FROM now() - seen_at)::float8 AS "seen_seconds_ago!"
+           FROM workers ORDER BY seen_at DESC LIMIT 1000"#
+    )
+    .fetch_all(connection)
+    .await
+}
+
+/// Returns what runs, what began first in front.
+///
+/// # Errors
+/// When the database fails.
+pub async fn running_jobs(connection: &mut PgConnection) -> sqlx::Result<Vec<RunningJob>> {
+    sqlx::query_as!(
+        RunningJob,
+        r#"SELECT worker_id AS "worker_id!: WorkerId", id AS "job_id: JobId", kind, queue,
+                  extract(epoch FROM now() - started_at)::float8 AS "running_seconds!"
+           FROM jobs WHERE state = 'running' AND worker_id IS NOT NULL AND started_at IS NOT NULL
+           ORDER BY started_at LIMIT 1000"#
+    )
+    .fetch_all(connection)
+    .await
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{Datelike, NaiveDate};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_bidirectional},
@@ -92,9 +93,15 @@ impl Authority {
 
     /// Vouches for a server of this name, which is past where it ended in the year given.
     pub fn vouch(&self, name: &str, last_year: i32) -> Result<TlsAcceptor> {
+        self.vouch_until(name, NaiveDate::from_ymd_opt(last_year, 12, 31).context("a day")?)
+    }
+
+    /// Vouches for a server of this name, until a day.
+    pub fn vouch_until(&self, name: &str, last_day: NaiveDate) -> Result<TlsAcceptor> {
         let mut params = CertificateParams::new(vec![name.to_owned()])?;
         params.not_before = rcgen::date_time_ymd(2019, 1, 1);
-        params.not_after = rcgen::date_time_ymd(last_year, 12, 31);
+        params.not_after =
+            rcgen::date_time_ymd(last_day.year(), last_day.month().try_into()?, last_day.day().try_into()?);
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?.der().clone();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod business;
 pub mod charge_text;
+pub mod clinic;
 pub mod compatibility;
 pub mod customer;
 pub mod delivery_report;

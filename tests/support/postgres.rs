@@ -68,6 +68,11 @@ impl TestPostgres {
         format!("postgres://postgres@localhost/{database}?host={}", self.folder.path().display())
     }
 
+    /// Returns the URL of the database of [`TestPostgres::database`] for a login.
+    pub fn url_of(&self, login: &str) -> String {
+        self.url(DATABASE).replacen("postgres@", &format!("{login}@"), 1)
+    }
+
     fn options(&self) -> Result<PgConnectOptions> {
         Ok(self.url("postgres").parse()?)
     }

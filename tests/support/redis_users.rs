@@ -49,7 +49,11 @@ impl RedisWithUsers {
     }
 
     pub fn streams_of(&self, user: &str) -> Result<Streams> {
-        Ok(Streams::new(&format!("{}?user={user}&pass={}", self.redis.url(), self.password), "billrunner")?)
+        Ok(Streams::new(&self.url_of(user), "billrunner")?)
+    }
+
+    pub fn url_of(&self, user: &str) -> String {
+        format!("{}?user={user}&pass={}", self.redis.url(), self.password)
     }
 
     /// Returns what a user was refused since the start.
