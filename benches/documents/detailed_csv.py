@@ -90,7 +90,7 @@ class Bench:
         before = (stat(worker)[1], servers(parent))
         job = json.loads(self.billrunner("enqueue", "render_document", json.dumps(payload), "--wait", "--json"))
         after = (stat(worker)[1], servers(parent))
-        took = self.psql(f"SELECT extract(epoch FROM finished_at - started_at) FROM billrunner.job_attempts WHERE job_id = '{job['id']}'")
+        took = self.psql(f"SELECT extract(epoch FROM finished_at - started_at) FROM billrunner.job_attempts WHERE job_id = '{job['job_id']}'")
         backends = sum(seconds - before[1].get(pid, 0) for pid, seconds in after[1].items())
         return float(took), after[0] - before[0], backends
 
