@@ -25,7 +25,8 @@ impl Supervisor {
 
     /// Waits until all of these lines were heard, and returns the first one of all.
     async fn hears(&self, lines: &[&str]) -> Result<String> {
-        let (mut first, mut missing) = (None, BTreeSet::from_iter(lines.iter().map(|line| (*line).to_owned())));
+        let mut missing: BTreeSet<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let mut first = None;
         while !missing.is_empty() {
             let mut buffer = [0; 512];
             let length = timeout(DEADLINE, self.socket.recv(&mut buffer)).await;
