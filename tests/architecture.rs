@@ -35,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "domain",
             "http",
             "jobs",
+            "language",
             "mail",
             "objects",
             "providers",
