@@ -7,7 +7,7 @@ use billrunner::{
     domain::{invoice_status::InvoiceStatus, mail_flow::MailFlow},
     jobs::ChangeInvoiceStatus,
     mail::{Mailer, sink::Sink},
-    store::{operator_actions::Operator, queue_controls},
+    store::{mail_flow, operator_actions::Operator, queue_controls},
 };
 use mail_parser::MessageParser;
 
@@ -118,6 +118,28 @@ async fn after_each_pause_one_mail_alone_tries_a_server_that_turns_everybody_awa
     desk.office.settled().await?;
     assert_eq!(sink.received().len(), CUSTOMERS);
     desk.close().await
+}
+
+#[tokio::test]
+async fn of_all_mails_that_come_once_a_pause_has_ended_one_tries_the_server() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let mut connection = database.pool.acquire().await?;
+    let server = mail_flow::mail_server(&mut connection).await?;
+    assert!(mail_flow::shut(&mut connection, server, 0.0).await?, "a pause that has ended already");
+    drop(connection);
+    let breaker = Operator { name: "circuit breaker", reason: "one mail tries" };
+    let tries = (0..AT_ONCE).map(|_| async {
+        let mut transaction = database.pool.begin().await?;
+        let has_begun = mail_flow::begin_trial(&mut transaction, "mail", 60.0).await?;
+        if has_begun {
+            queue_controls::pause_unless_paused(&mut transaction, "mail", breaker, 60.0).await?;
+        }
+        transaction.commit().await?;
+        anyhow::Ok(has_begun)
+    });
+    let begun = futures::future::try_join_all(tries).await?;
+    assert_eq!(begun.into_iter().filter(|has_begun| *has_begun).count(), 1);
+    Ok(())
 }
 
 #[tokio::test]
