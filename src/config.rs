@@ -43,7 +43,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 26] = [
+pub const VARIABLES: [Variable; 27] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -71,6 +71,12 @@ pub const VARIABLES: [Variable; 26] = [
         "true lets documents cross a network in clear to a store at http://; to this machine they always may",
     ),
     setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
+    optional(
+        "BILLRUNNER_METRICS_ADDRESS",
+        "127.0.0.1:9464",
+        "where `billrunner worker` serves /metrics; left out it listens nowhere",
+        false,
+    ),
     setting("BILLRUNNER_REDIS_PREFIX", "billrunner", "first part of every Redis key, for sharing a server"),
     setting(
         "BILLRUNNER_DATABASE_CONNECTIONS",
@@ -199,6 +205,8 @@ pub struct Config {
     pub object_store: Option<ObjectStoreSettings>,
     /// Where the pages are served.
     pub http_address: SocketAddr,
+    /// Where a worker serves its metrics; `None` is nowhere.
+    pub metrics_address: Option<SocketAddr>,
     /// First part of every Redis key.
     pub redis_prefix: String,
     /// Most Postgres connections of this process.
@@ -289,6 +297,7 @@ impl Config {
             smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
             object_store: reader.object_store("BILLRUNNER_OBJECT_STORE"),
             http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_address: reader.optional("BILLRUNNER_METRICS_ADDRESS"),
             redis_prefix: reader.parse("BILLRUNNER_REDIS_PREFIX", String::from("billrunner")),
             database_connections: reader.positive("BILLRUNNER_DATABASE_CONNECTIONS"),
             concurrency: Concurrency {
@@ -446,66 +455,4 @@ pub fn example() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_variables(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
-    }
-
-    #[test]
-    fn defaults_hold_where_nothing_is_set() {
-        let config = read(&[]).expect("valid");
-        assert_eq!(config.lease, Duration::from_secs(15));
-        assert_eq!(config.concurrency.of(Queue::Mail), 4);
-        assert!(config.database_url.is_none());
-    }
-
-    #[test]
-    fn every_problem_is_named_at_once() {
-        let error = read(&[
-            ("REDIS_URL", "http://localhost"),
-            ("BILLRUNNER_LEASE_SECS", "soon"),
-            ("BILLRUNNER_CONCURENCY_MAIL", "4"),
-            ("BILLRUNNER_OBJECT_STORE", "data"),
-        ])
-        .expect_err("refused")
-        .to_string();
-        for name in ["REDIS_URL", "BILLRUNNER_LEASE_SECS", "BILLRUNNER_CONCURENCY_MAIL", "BILLRUNNER_OBJECT_STORE"] {
-            assert!(error.contains(name), "{name} is not in: {error}");
-        }
-    }
-
-    #[test]
-    fn links_need_both_address_and_keys_and_no_error_shows_a_key() {
-        let key = format!("a:{}", "5ec2e7".repeat(10) + "abcd");
-        let url = ("BILLRUNNER_PUBLIC_URL", "https://billing.example.com");
-        assert!(read(&[]).expect("valid").download_links.is_none());
-        assert!(read(&[url, ("BILLRUNNER_LINK_KEYS", &key)]).expect("valid").download_links.is_some());
-        for wrong in [vec![url], vec![("BILLRUNNER_LINK_KEYS", key.as_str())]] {
-            let error = read(&wrong).expect_err("half of it").to_string();
-            assert!(error.contains("go together") && !error.contains("5ec2e7"), "{error}");
-        }
-        let error = read(&[url, ("BILLRUNNER_LINK_KEYS", "a:5ec2e7")]).expect_err("short").to_string();
-        assert!(error.contains("BILLRUNNER_LINK_KEYS: not one or two keys") && !error.contains("5ec2e7"), "{error}");
-        let config = read(&[url, ("BILLRUNNER_LINK_KEYS", &key)]).expect("valid");
-        assert!(!format!("{config:?}").contains("5ec2e7"));
-    }
-
-    #[test]
-    fn a_setting_that_moved_says_where() {
-        let error = read(&[("BILLRUNNER_RETENTION_DAYS", "30")]).expect_err("moved").to_string();
-        assert!(error.contains("the schedule prune-jobs"), "{error}");
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let config = read(&[("DATABASE_URL", "postgres://user:hunter2@localhost/db")]).expect("valid");
-        assert!(!format!("{config:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn the_example_file_lists_every_variable() {
-        assert_eq!(include_str!("../.env.example"), example());
-    }
-}
+mod tests;
