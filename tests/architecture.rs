@@ -39,6 +39,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "domain",
             "http",
             "jobs",
+            "language",
             "mail",
             "objects",
             "providers",
