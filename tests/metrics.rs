@@ -171,9 +171,10 @@ async fn at_work() -> Result<(Desk, Exported)> {
 async fn what_dashboard_and_alerts_ask_for_is_exported_by_a_process_at_work() -> Result<()> {
     let (desk, exported) = at_work().await?;
     let names = exported.names();
+    let metric = Regex::new("billrunner_[a-z0-9_]+")?;
     for file in ["ops/grafana-dashboard.json", "ops/alerts.yaml", "ops/alerts_test.yaml"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file))?;
-        let asked: BTreeSet<&str> = Regex::new("billrunner_[a-z0-9_]+")?.find_iter(&text).map(|m| m.as_str()).collect();
+        let asked: BTreeSet<&str> = metric.find_iter(&text).map(|m| m.as_str()).collect();
         ensure!(asked.len() > 10, "only {asked:?} are read from {file}");
         let missing: Vec<_> = asked.difference(&names).collect();
         assert!(missing.is_empty(), "{file} asks for {missing:?}; exported are {names:?}");
