@@ -22,6 +22,7 @@ use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 use crate::{
     context::Context,
     domain::{charge_file::CheckedChargeFile, ids::ResellerId},
+    metrics,
     providers::{self, ChargeFileError, Profile, check_charge_file_while, read_charges},
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
@@ -116,7 +117,9 @@ impl Job for ImportCharges {
                     "charge file {id}: {count} charges, {superseded_scope_count} earlier parts superseded, \
                      {stale_draft_count} drafts stale"
                 );
-                effects.complete(message).await
+                let finished = effects.complete(message).await?;
+                metrics::process().rows_imported(profile.id, count.unsigned_abs());
+                Ok(finished)
             }
         }
     }

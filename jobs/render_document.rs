@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
@@ -34,7 +34,7 @@ use crate::{
         money::Currency,
     },
     language::Language,
-    providers,
+    metrics, providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
     store::{
         branding, csv_options,
@@ -111,11 +111,12 @@ impl Job for RenderDocument {
             self.release_mails(&mut effects, &invoice.language.to_string()).await?;
             return effects.complete(format!("{} is rendered already", frozen.file_name)).await;
         }
-        let rows = AtomicI64::new(0);
+        let (rows, began) = (AtomicI64::new(0), Instant::now());
         let progress = || Progress { done: rows.load(Ordering::Relaxed), total: None, note: "rows written".to_owned() };
         // Dropped in the middle it leaves nothing: the object store shows a file once it is whole.
         let document =
             attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, printed, &rows))).await?;
+        metrics::process().document_rendered(self.kind.as_str(), began.elapsed());
 
         let mut effects = attempt.begin().await?;
         // Before a row refers to it: the other way round this and a status change would wait for each other. And of two

@@ -43,7 +43,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 26] = [
+pub const VARIABLES: [Variable; 27] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -71,6 +71,12 @@ pub const VARIABLES: [Variable; 26] = [
         "true lets documents cross a network in clear to a store at http://; to this machine they always may",
     ),
     setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
+    optional(
+        "BILLRUNNER_METRICS_ADDRESS",
+        "127.0.0.1:9464",
+        "where `billrunner worker` serves /metrics; left out it listens nowhere",
+        false,
+    ),
     setting("BILLRUNNER_REDIS_PREFIX", "billrunner", "first part of every Redis key, for sharing a server"),
     setting(
         "BILLRUNNER_DATABASE_CONNECTIONS",
@@ -199,6 +205,8 @@ pub struct Config {
     pub object_store: Option<ObjectStoreSettings>,
     /// Where the pages are served.
     pub http_address: SocketAddr,
+    /// Where a worker serves its metrics; `None` is nowhere.
+    pub metrics_address: Option<SocketAddr>,
     /// First part of every Redis key.
     pub redis_prefix: String,
     /// Most Postgres connections of this process.
@@ -289,6 +297,7 @@ impl Config {
             smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
             object_store: reader.object_store("BILLRUNNER_OBJECT_STORE"),
             http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_address: reader.optional("BILLRUNNER_METRICS_ADDRESS"),
             redis_prefix: reader.parse("BILLRUNNER_REDIS_PREFIX", String::from("billrunner")),
             database_connections: reader.positive("BILLRUNNER_DATABASE_CONNECTIONS"),
             concurrency: Concurrency {

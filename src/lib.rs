@@ -5,7 +5,7 @@
 //!
 //! - [`cli`]: the commands, the demo among them.
 //! - [`jobs`]: one file per kind of job; [`context`] is what they work with.
-//! - [`http`]: the HTTP door for jobs, their schemas, probes and the page of queues.
+//! - [`http`]: the HTTP door for jobs, their schemas, probes, metrics and the page of queues.
 //! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
 //! - [`store`]: all SQL.
 //! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
@@ -14,6 +14,7 @@
 //! - [`mail`]: messages rendered and sent.
 //! - [`objects`]: where documents and charge files are kept, a folder or a cloud.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
+//! - [`metrics`]: what a process counts of itself.
 //! - [`language`]: texts, numbers and dates in the customer's language.
 //! - [`domain`]: the rules, without I/O.
 
@@ -28,6 +29,7 @@ pub mod http;
 pub mod jobs;
 pub mod language;
 pub mod mail;
+pub mod metrics;
 pub mod objects;
 pub mod providers;
 pub mod queue;

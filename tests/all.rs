@@ -6,6 +6,7 @@
 
 mod accounts;
 mod accounts_command;
+mod alerts;
 mod azure_files;
 mod bill_run_under_fire;
 mod bill_runs;
@@ -41,6 +42,7 @@ mod mail_outcomes;
 mod mail_tls;
 mod mail_under_fire;
 mod messages;
+mod metrics;
 mod money_properties;
 mod nce_files;
 mod notification_commands;

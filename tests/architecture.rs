@@ -9,22 +9,26 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("clock", &[]),
+    ("metrics", &[]),
     ("objects", &[]),
     ("language", &["domain"]),
     ("documents", &["domain", "language"]),
-    ("mail", &["domain", "language"]),
+    ("mail", &["domain", "language", "metrics"]),
     ("providers", &["domain"]),
     ("samples", &["domain"]),
     ("store", &["domain"]),
-    ("queue", &["domain", "store"]),
+    ("queue", &["domain", "metrics", "store"]),
     ("config", &["domain", "objects", "queue"]),
     ("telemetry", &["config"]),
     ("context", &["clock", "domain", "mail"]),
-    ("http", &["clock", "domain", "queue", "store"]),
-    ("jobs", &["context", "documents", "domain", "language", "mail", "objects", "providers", "queue", "store"]),
+    ("http", &["clock", "domain", "metrics", "queue", "store"]),
+    (
+        "jobs",
+        &["context", "documents", "domain", "language", "mail", "metrics", "objects", "providers", "queue", "store"],
+    ),
     (
         "cli",
         &[

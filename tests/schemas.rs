@@ -209,7 +209,15 @@ impl Pages {
         let registry = Arc::new(registry());
         let schemas = Arc::new(registry.schemas());
         let intake = Arc::new(Intake::new(bench.pool(), registry.envelope_reader()));
-        let web = Web { pool: bench.pool().clone(), streams: streams()?, intake, schemas, downloads: None, demo: None };
+        let web = Web {
+            pool: bench.pool().clone(),
+            streams: streams()?,
+            intake,
+            schemas,
+            downloads: None,
+            metrics: None,
+            demo: None,
+        };
         let listener = http::listen(([127, 0, 0, 1], 0).into()).await?;
         let (address, stop) = (listener.local_addr()?, CancellationToken::new());
         tokio::spawn(http::serve(web, listener, stop.clone()));

@@ -51,7 +51,15 @@ impl HttpDoor {
         let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let (intake, schemas) = (Arc::new(Intake::new(pool, read)), Arc::default());
-        let web = Web { pool: pool.clone(), streams: streams.clone(), intake, schemas, downloads: None, demo: None };
+        let web = Web {
+            pool: pool.clone(),
+            streams: streams.clone(),
+            intake,
+            schemas,
+            downloads: None,
+            metrics: None,
+            demo: None,
+        };
         let stop = CancellationToken::new();
         tokio::spawn(http::serve(web, listener, stop.clone()));
 

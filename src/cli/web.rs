@@ -1,11 +1,11 @@
-//! `billrunner web`: serves the door for jobs, the probes and the page of queues until SIGTERM or Ctrl-C.
+//! `billrunner web`: serves the door for jobs, the probes, the metrics and the page of queues until SIGTERM or Ctrl-C.
 
 use std::sync::Arc;
 
 use super::{setup, supervisor};
 use crate::{
     config::Config,
-    http::{self, Intake, Web},
+    http::{self, Intake, Metrics, Web},
     jobs::registry,
 };
 
@@ -18,9 +18,11 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let registry = Arc::new(registry());
     let intake = Arc::new(Intake::new(&pool, registry.envelope_reader()));
     let schemas = Arc::new(registry.schemas());
+    let streams = setup::streams(config)?;
     let web = Web {
+        metrics: Some(Arc::new(Metrics::new(&pool, streams.clone(), &registry))),
         pool,
-        streams: setup::streams(config)?,
+        streams,
         intake,
         schemas,
         downloads: setup::downloads(config)?,

@@ -1,4 +1,4 @@
-//! The web process: the HTTP door for jobs, probes for the platform, and one plain page that says how the queues stand.
+//! The web process: the HTTP door for jobs, probes and metrics, and one plain page that says how the queues stand.
 //!
 //! `/livez` says that the process answers, `/readyz` that it can accept jobs (Postgres at this release's schema;
 //! without Redis they wait). Customers download documents through signed links where those are set up. Documents and
@@ -7,6 +7,7 @@
 mod byte_range;
 mod downloads;
 mod intake;
+mod metrics;
 mod page;
 mod schemas;
 
@@ -16,7 +17,7 @@ use axum::{
     Router,
     extract::{Path, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::map_response,
+    middleware::{from_fn, map_response},
     response::{Html, IntoResponse, Response},
     routing::get,
     serve::ListenerExt,
@@ -38,6 +39,7 @@ use crate::{
 
 pub use downloads::Downloads;
 pub use intake::{Intake, openapi_document};
+pub use metrics::{Metrics, serve_metrics};
 
 /// How long a probe waits for a server.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -57,6 +59,8 @@ pub struct Web {
     pub intake: Arc<Intake>,
     /// What customers download from; `None` serves no links.
     pub downloads: Option<Arc<Downloads>>,
+    /// What `/metrics` is made from; `None` serves none.
+    pub metrics: Option<Arc<Metrics>>,
     /// What can be opened, in the demo; `None` serves no customer's data.
     pub demo: Option<Arc<DemoFiles>>,
 }
@@ -76,6 +80,7 @@ pub struct DemoFiles {
 pub async fn serve(web: Web, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
     // Answers are small and wanted at once.
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+    let _watched = crate::metrics::process().watch_pool("pages", &web.pool);
     axum::serve(listener, router(web)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
@@ -100,7 +105,8 @@ fn router(web: Web) -> Router {
         router = router.merge(downloads::router());
     }
     let intake = intake::router(web.intake.clone());
-    router.with_state(web).merge(intake).layer(map_response(secure))
+    let numbers = web.metrics.clone().map(metrics::router).unwrap_or_default();
+    router.with_state(web).merge(intake).merge(numbers).layer(from_fn(metrics::count)).layer(map_response(secure))
 }
 
 /// Adds what keeps a browser from doing more with our pages than showing them.

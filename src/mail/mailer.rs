@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use url::Url;
@@ -17,6 +17,7 @@ use super::{
     outgoing::{OutgoingMail, UnbuildableMail},
     smtp::{SmtpMailer, temporary},
 };
+use crate::metrics;
 
 /// Sends mails. Made once and shared; it holds the connections.
 #[derive(Debug)]
@@ -154,6 +155,19 @@ impl Mailer {
     /// # Errors
     /// [`SendError`], which tells whether trying again is right.
     pub async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
+        let began = Instant::now();
+        let sent = self.deliver(mail).await;
+        let outcome = match &sent {
+            Ok(()) => "sent",
+            Err(SendError::Temporary { .. }) => "deferred",
+            Err(SendError::Rejected { .. } | SendError::Unbuildable(_)) => "failed",
+            Err(SendError::Uncertain { .. }) => "uncertain",
+        };
+        metrics::process().mail_ended(outcome, began.elapsed());
+        sent
+    }
+
+    async fn deliver(&self, mail: &OutgoingMail) -> Result<(), SendError> {
         let content = mail.to_bytes()?;
         let signed = self.keys.sign(content, mail.from.address().domain(), mail.sent_at);
         let content = signed.map_err(|source| temporary("signing", source))?;

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     domain::ids::{JobId, WorkerId},
+    metrics,
     store::jobs::{self, ClaimedJob},
 };
 
@@ -333,6 +334,7 @@ impl Lane {
         let acquired = tokio::time::timeout(self.lease / KEEPER_ROUNDS, self.pool.acquire()).await;
         let mut connection = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let deaths = jobs::record_worker_deaths(&mut connection, &attempts).await?;
+        metrics::process().jobs_rescued(deaths);
         tracing::warn!(lane = self.name, entries = left.len(), deaths, "jobs of a vanished worker were rescued");
         // What the dead worker had fetched but not started is still claimable: a fresh copy brings it to whoever is free.
         self.send_again(redis, &left).await?;

@@ -11,7 +11,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{backoff::Reconnect, dispatch::Wake, outages::Outages, servers::Masters, streams::Streams};
-use crate::store::jobs::{self, Dispatch};
+use crate::{
+    metrics,
+    store::jobs::{self, Dispatch},
+};
 
 /// Rows looked up in one round.
 const ROUND: i64 = 500;
@@ -66,6 +69,9 @@ async fn round(pool: &PgPool, streams: &Streams, redis: &mut Masters, age_second
         if !lost.is_empty() {
             tracing::warn!(count = lost.len(), "redis lost jobs; they are sent again");
             streams.add(redis, &lost).await?;
+            for dispatch in &lost {
+                metrics::process().jobs_redispatched(&dispatch.queue, 1);
+            }
         }
         if i64::try_from(unchecked.len()).unwrap_or(ROUND) < ROUND {
             break;
@@ -74,6 +80,7 @@ async fn round(pool: &PgPool, streams: &Streams, redis: &mut Masters, age_second
     let orphans = jobs::attempts_of_lost_workers(&mut connection, AGE_SECS, ROUND).await?;
     if !orphans.is_empty() {
         let count = jobs::record_worker_deaths(&mut connection, &orphans).await?;
+        metrics::process().jobs_rescued(count);
         tracing::warn!(count, "jobs of vanished workers run again");
     }
     Ok(())

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     domain::ids::{JobId, WorkerId},
+    metrics::{AttemptMetrics, AttemptOutcome, RunningAttempt},
     store::jobs::{self, NextStep},
 };
 
@@ -67,6 +68,7 @@ pub(super) struct SettleLayer {
     pub wake: Wake,
     pub retry_base: Duration,
     pub max_backoffs: Arc<BTreeMap<&'static str, Duration>>,
+    pub attempts: AttemptMetrics,
 }
 
 impl<S> Layer<S> for SettleLayer {
@@ -107,20 +109,23 @@ where
             attempt = claimed.job.attempt,
             queue = claimed.job.queue,
         );
+        let running = self.layer.attempts.start(&claimed.job.kind);
         let outcome = self.inner.call(task);
         let layer = self.layer.clone();
         async move {
             let outcome = outcome.await.map_err(|error| to_job_error(error.into()));
             let verdict = match outcome {
                 Ok(Finished(Completion::Committed)) => {
+                    running.end(AttemptOutcome::Done);
                     tracing::info!("done");
                     Verdict::Recorded
                 }
                 Ok(Finished(Completion::Pending(message))) => {
+                    running.end(AttemptOutcome::Done);
                     tracing::info!(message, "done without effects");
                     Verdict::Done(claimed.job.id, claimed.job.attempt, message)
                 }
-                Err(error) => layer.record_failure(&claimed, &error).await,
+                Err(error) => layer.record_failure(&claimed, &error, running).await,
             };
             // The receiver outlives every handler, so this fails only while the process is being torn down.
             let is_in_batch = claimed.job.batch_id.is_some();
@@ -134,11 +139,13 @@ where
 }
 
 impl SettleLayer {
-    async fn record_failure(&self, claimed: &Claimed, error: &JobError) -> Verdict {
+    async fn record_failure(&self, claimed: &Claimed, error: &JobError, running: RunningAttempt) -> Verdict {
         let attempt = (claimed.job.id, claimed.job.attempt);
         let superseded = Verdict::Superseded(attempt.0, attempt.1);
         let message = error.full_message();
-        let Some(next) = self.next_step(claimed, error) else {
+        let next = self.next_step(claimed, error);
+        running.end(outcome_of(next));
+        let Some(next) = next else {
             tracing::warn!("superseded: this worker does not hold the job any more");
             return superseded;
         };
@@ -188,6 +195,17 @@ impl SettleLayer {
             JobError::Cancelled => Some(NextStep::Cancel),
             JobError::Superseded => None,
         }
+    }
+}
+
+/// Names what becomes of an attempt that did not finish its job, for the metrics.
+fn outcome_of(next: Option<NextStep>) -> AttemptOutcome {
+    match next {
+        Some(NextStep::Retry(_)) => AttemptOutcome::Retried,
+        Some(NextStep::Snooze(_)) => AttemptOutcome::Snoozed,
+        Some(NextStep::Die) => AttemptOutcome::Dead,
+        Some(NextStep::Cancel) => AttemptOutcome::Cancelled,
+        None => AttemptOutcome::Superseded,
     }
 }
 

@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     domain::ids::WorkerId,
+    metrics::{self, WatchedPool},
     store::{database, jobs, workers},
 };
 
@@ -84,6 +85,7 @@ struct Running<C> {
     /// Nothing runs any more.
     drained: CancellationToken,
     loops: JoinSet<()>,
+    _watched: [WatchedPool; 3],
 }
 
 /// Says why a worker ended without being told to.
@@ -106,10 +108,13 @@ impl<C: Clone + Send + Sync + 'static> Worker<C> {
         let id = WorkerId::new();
         workers::record_heartbeat(&mut *self.pool.acquire().await?, id, &self.settings.name).await?;
         tracing::info!(worker_id = %id, name = self.settings.name, "the worker started");
+        let (ledger, flow) = (database::ledger_pool(&self.pool), database::flow_pool(&self.pool));
+        let pools = [("handlers", &self.pool), ("ledger", &ledger), ("flow", &flow)];
         let mut running = Running {
             id,
-            ledger: database::ledger_pool(&self.pool),
-            flow: database::flow_pool(&self.pool),
+            _watched: pools.map(|(kind, pool)| metrics::process().watch_pool(kind, pool)),
+            ledger,
+            flow,
             worker: self,
             wake: Wake::default(),
             in_hand: InHand::default(),
@@ -172,7 +177,9 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let mut ackers = JoinSet::new();
         let mut workers = Vec::new();
         let max_backoffs = Arc::new(self.worker.registry.max_backoffs());
+        let attempts = metrics::process().attempts(self.worker.registry.kinds());
         for (queue, name) in self.worker.registry.lanes().clone().iter() {
+            metrics::process().jobs_redispatched(name, 0);
             let lane = self.lane(name);
             let (settled, settled_receiver) = mpsc::unbounded_channel();
             let concurrency = (self.worker.settings.concurrency)(*queue).max(1);
@@ -187,6 +194,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
                 wake: self.wake.clone(),
                 retry_base: self.worker.settings.retry_base,
                 max_backoffs: max_backoffs.clone(),
+                attempts: attempts.clone(),
             };
             workers.push(self.run_lane(name, StreamBackend::new(jobs_receiver, layer), concurrency));
             lanes.push(lane);

@@ -94,6 +94,12 @@ pub fn flow_pool(handlers: &PgPool) -> PgPool {
     beside(handlers, FLOW_CONNECTIONS, &[("synchronous_commit", "off")])
 }
 
+/// Opens a pool as [`ledger_pool`] does, of one connection, for scrapes of `/metrics`: jobs that use up the handlers' pool
+/// do not make the ledger seem away, and Postgres itself gives up a question that takes too long.
+pub fn scrape_pool(handlers: &PgPool) -> PgPool {
+    beside(handlers, 1, &[("default_transaction_read_only", "on"), ("statement_timeout", "2000")])
+}
+
 fn beside(handlers: &PgPool, connections: u32, settings: &[(&str, &str)]) -> PgPool {
     let by_key =
         ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"].map(|name| (name, "off"));

@@ -51,6 +51,7 @@ pub mod price_terms;
 pub mod queue_controls;
 pub mod reconciliation;
 pub mod schedules;
+pub mod scrape;
 pub mod server_facts;
 pub mod stale_drafts;
 pub mod sum_checks;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use billrunner::{
     domain::{api_key::ApiKey, ids::ApiKeyId},
-    http::{self, Downloads, Intake, Web},
+    http::{self, Downloads, Intake, Metrics, Web},
     queue::{ReadEnvelope, Streams},
     store::{
         api_clients,
@@ -45,7 +45,8 @@ impl Door {
         let stop = CancellationToken::new();
         let intake = Arc::new(Intake::new(&office.pool, office.registry.envelope_reader()));
         let (pool, streams, schemas) = (office.pool.clone(), office.streams.clone(), Arc::default());
-        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), demo: None };
+        let metrics = Some(Arc::new(Metrics::new(&pool, streams.clone(), &office.registry)));
+        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), metrics, demo: None };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
@@ -71,7 +72,7 @@ impl Door {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let (intake, schemas) = (Arc::new(Intake::new(pool, read)), Arc::default());
-        let web = Web { pool: pool.clone(), streams, intake, schemas, downloads: None, demo: None };
+        let web = Web { pool: pool.clone(), streams, intake, schemas, downloads: None, metrics: None, demo: None };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }

@@ -81,7 +81,15 @@ impl Stage {
         let files = DemoFiles { objects: context.objects.clone(), mails };
         let schemas = Arc::new(worker.registry.schemas());
         let intake = Arc::new(Intake::new(&pool, worker.registry.envelope_reader()));
-        let web = Web { pool, streams: streams.clone(), intake, schemas, downloads: None, demo: Some(Arc::new(files)) };
+        let web = Web {
+            pool,
+            streams: streams.clone(),
+            intake,
+            schemas,
+            downloads: None,
+            metrics: None,
+            demo: Some(Arc::new(files)),
+        };
         let worker_ended = CancellationToken::new();
         let (ended, work) = (worker_ended.clone().drop_guard(), worker.run(stop_parts.clone()));
 

@@ -23,6 +23,7 @@ use sqlx::PgPool;
 
 use crate::{
     domain::ids::JobId,
+    metrics::{self, WatchedPool},
     queue::{self, Envelope, EnvelopeError, ReadEnvelope},
     store::{
         database, job_status,
@@ -41,6 +42,7 @@ const LEDGER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The HTTP door.
 pub struct Intake {
     ledger: PgPool,
+    _watched: WatchedPool,
     read: ReadEnvelope,
     access: Access,
 }
@@ -49,7 +51,8 @@ impl Intake {
     /// Opens the door onto a ledger, with connections of its own; `read` knows the kinds of job.
     pub fn new(pool: &PgPool, read: ReadEnvelope) -> Self {
         let ledger = database::ledger_pool(pool);
-        Self { read, access: Access::new(ledger.clone()), ledger }
+        let watched = metrics::process().watch_pool("door", &ledger);
+        Self { read, access: Access::new(ledger.clone()), ledger, _watched: watched }
     }
 
     /// Reads an envelope and checks that the client may send it.
