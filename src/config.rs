@@ -455,5 +455,4 @@ pub fn example() -> String {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

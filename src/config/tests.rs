@@ -1,4 +1,4 @@
-//! Tests of `config`.
+//! What is read from the environment, and what is refused.
 
 use super::*;
 
@@ -59,5 +59,5 @@ fn secrets_are_not_shown() {
 
 #[test]
 fn the_example_file_lists_every_variable() {
-    assert_eq!(include_str!("../.env.example"), example());
+    assert_eq!(include_str!("../../.env.example"), example());
 }
