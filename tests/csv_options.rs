@@ -3,13 +3,15 @@
 use anyhow::{Context, Result};
 use billrunner::{
     domain::{csv_options::CsvOptions, directory::Directory, document::DocumentKind, invoice::Invoice},
-    jobs::RenderDocument,
     store::{csv_options, directory, directory_export},
 };
 use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 
-use crate::support::{business::directory_of, desk::Desk};
+use crate::support::{
+    business::directory_of,
+    desk::{Desk, rendering},
+};
 
 impl Desk {
     /// Applies the reseller's directory again, with these options or without a word of them.
@@ -31,16 +33,6 @@ impl Desk {
         let location: String =
             sqlx::query_scalar(sql).bind(invoice.id).bind(kind.as_str()).fetch_one(&self.office.pool).await?;
         Ok(self.office.context.objects.get(&location.as_str().into()).await?.bytes().await?.to_vec())
-    }
-}
-
-pub fn rendering(invoice: &Invoice, kind: DocumentKind) -> RenderDocument {
-    RenderDocument {
-        reseller_id: invoice.reseller_id,
-        invoice_id: invoice.id,
-        version: invoice.version,
-        kind,
-        currency: None,
     }
 }
 

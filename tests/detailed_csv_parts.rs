@@ -14,14 +14,11 @@ use object_store::ObjectStoreExt;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    csv_options::rendering,
-    support::{
-        TestDatabase,
-        business::{Business, PROVIDER, file_of},
-        desk::{Desk, decimal},
-        import::import,
-    },
+use crate::support::{
+    TestDatabase,
+    business::{Business, PROVIDER, file_of},
+    desk::{Desk, decimal, rendering},
+    import::import,
 };
 
 /// A place among the titles of the detailed CSV.

@@ -1,20 +1,12 @@
 //! What a directory may change, and which drafts that makes stale.
 
 use anyhow::Result;
-use billrunner::{domain::directory::Directory, store::directory};
 use serde_json::Value;
 
 use crate::support::{business::directory_of, desk::Desk};
 
 fn directory_at(desk: &Desk) -> Value {
     directory_of(desk.business.reseller_id, &desk.business.customers)
-}
-
-async fn apply(desk: &Desk, directory: Value) -> Result<()> {
-    let directory: Directory = serde_json::from_value(directory)?;
-    let mut transaction = desk.office.pool.begin().await?;
-    directory::apply(&mut transaction, &directory).await?;
-    Ok(transaction.commit().await?)
 }
 
 #[tokio::test]
@@ -25,7 +17,7 @@ async fn accounts_change_hands_within_one_directory_in_either_direction() -> Res
     for (customer, account) in [1, 0].into_iter().zip(accounts) {
         swapped["customers"][customer]["accounts"] = account;
     }
-    apply(&desk, swapped).await?;
+    desk.apply(&swapped).await?;
     let holders: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT customer_id FROM provider_accounts ORDER BY account_id")
         .fetch_all(&desk.office.pool)
         .await?;
@@ -38,10 +30,10 @@ async fn what_an_invoice_prints_of_its_reseller_makes_drafts_stale_and_its_mail_
     let desk = Desk::with_drafts(1).await?;
     let mut changed = directory_at(&desk);
     changed["reseller"]["email"] = "other@reseller.example".into();
-    apply(&desk, changed.clone()).await?;
+    desk.apply(&changed.clone()).await?;
     assert!(!desk.live(0).await?.stale);
     changed["reseller"]["address"] = "Calle Nueva 2".into();
-    apply(&desk, changed).await?;
+    desk.apply(&changed).await?;
     assert!(desk.live(0).await?.stale);
     desk.close().await
 }

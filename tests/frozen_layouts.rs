@@ -4,13 +4,12 @@
 use anyhow::{Context, Result};
 use billrunner::{
     documents::layout_version,
-    domain::{document::DocumentKind, invoice::Invoice, invoice_status::InvoiceStatus},
-    jobs::RenderDocument,
+    domain::{document::DocumentKind, invoice_status::InvoiceStatus},
 };
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, PutPayload, path::Path};
 
-use crate::support::desk::Desk;
+use crate::support::desk::{Desk, rendering};
 
 /// What an earlier release rendered; the database knows its size and hash.
 const OLD_BYTES: &str = "rendered by an earlier release";
@@ -35,11 +34,6 @@ impl Desk {
     }
 }
 
-fn pdf_of(invoice: &Invoice) -> RenderDocument {
-    let (reseller_id, invoice_id, version) = (invoice.reseller_id, invoice.id, invoice.version);
-    RenderDocument { reseller_id, invoice_id, version, kind: DocumentKind::Pdf, currency: None }
-}
-
 #[tokio::test]
 async fn an_open_invoices_documents_outlive_their_layout() -> Result<()> {
     let desk = Desk::with_drafts(1).await?;
@@ -53,7 +47,7 @@ async fn an_open_invoices_documents_outlive_their_layout() -> Result<()> {
     objects.put(&place, PutPayload::from_static(OLD_BYTES.as_bytes())).await?;
     let before = (desk.pdfs().await?, desk.objects().await?);
 
-    let said = desk.office.done(&pdf_of(&invoice)).await?;
+    let said = desk.office.done(&rendering(&invoice, DocumentKind::Pdf)).await?;
     assert!(said.ends_with(".pdf is rendered already"), "{said}");
     assert_eq!((desk.pdfs().await?, desk.objects().await?), before, "no second row, no second object");
     assert_eq!(objects.get(&place).await?.bytes().await?, OLD_BYTES);
@@ -61,7 +55,7 @@ async fn an_open_invoices_documents_outlive_their_layout() -> Result<()> {
     assert_eq!((report.count(), report.documents - report.rendered_again), (0, 1), "{report:#?}");
 
     objects.delete(&place).await?;
-    let refused = desk.office.refused(&pdf_of(&invoice)).await?;
+    let refused = desk.office.refused(&rendering(&invoice, DocumentKind::Pdf)).await?;
     assert!(refused.contains("was rendered with another layout (version 1)"), "{refused}");
     assert!(objects.get(&place).await.is_err(), "nothing else is put in its place");
 
@@ -76,9 +70,9 @@ async fn an_open_invoices_documents_outlive_their_layout() -> Result<()> {
 async fn rendering_again_makes_no_second_object_and_a_draft_follows_the_layout() -> Result<()> {
     let desk = Desk::with_drafts(1).await?;
     let draft = desk.live(0).await?;
-    desk.office.done(&pdf_of(&draft)).await?;
+    desk.office.done(&rendering(&draft, DocumentKind::Pdf)).await?;
     desk.tamper(AS_AN_EARLIER_RELEASE_DID).await?;
-    desk.office.done(&pdf_of(&draft)).await?;
+    desk.office.done(&rendering(&draft, DocumentKind::Pdf)).await?;
     let layouts: Vec<Option<i32>> = desk.pdfs().await?.into_iter().map(|(_, layout, _)| layout).collect();
     assert_eq!(layouts, [Some(1), Some(layout_version(DocumentKind::Pdf))], "a draft is nobody's yet");
 
@@ -87,7 +81,7 @@ async fn rendering_again_makes_no_second_object_and_a_draft_follows_the_layout()
     let open = desk.live(0).await?;
     let before = (desk.pdfs().await?, desk.objects().await?);
     for kind in DocumentKind::ALL {
-        let said = desk.office.done(&RenderDocument { kind, ..pdf_of(&open) }).await?;
+        let said = desk.office.done(&rendering(&open, kind)).await?;
         assert!(said.ends_with("is rendered already"), "{said}");
     }
     assert_eq!((desk.pdfs().await?, desk.objects().await?), before);

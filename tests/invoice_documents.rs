@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{document::DocumentKind, invoice::Invoice, invoice_status::InvoiceStatus},
-    jobs::{GenerateInvoice, InitialStatus, RenderDocument},
+    jobs::{GenerateInvoice, InitialStatus},
     providers,
     store::documents::{self, StoredDocument},
 };
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{
     business::charge_file,
-    desk::{Desk, decimal},
+    desk::{Desk, decimal, rendering},
     import::import,
 };
 
@@ -35,16 +35,6 @@ impl Desk {
         let documents = self.documents(invoice).await?;
         let document = documents.iter().find(|document| document.kind == kind).context("a document")?;
         Ok(String::from_utf8(self.bytes(document).await?.to_vec())?)
-    }
-}
-
-fn render(invoice: &Invoice, kind: DocumentKind) -> RenderDocument {
-    RenderDocument {
-        reseller_id: invoice.reseller_id,
-        invoice_id: invoice.id,
-        version: invoice.version,
-        kind,
-        currency: None,
     }
 }
 
@@ -77,7 +67,7 @@ async fn opening_renders_what_the_provider_offers_and_nothing_else_can_be_asked_
             let is_offered = profile.documents.contains(&kind);
             assert_eq!(kinds.contains(&kind), is_offered, "{kind} of {}", profile.id);
             if !is_offered {
-                let error = desk.office.refused(&render(&invoice, kind)).await?;
+                let error = desk.office.refused(&rendering(&invoice, kind)).await?;
                 assert_eq!(error, format!("`{}` invoices have no {kind}; offered: pdf, csv, print, ubl", profile.id));
             }
         }
@@ -98,7 +88,7 @@ async fn a_document_comes_out_the_same_twice() -> Result<()> {
         assert_eq!(Sha256::digest(&before).as_slice(), document.sha256, "{}", document.kind);
         assert_eq!(i64::try_from(before.len())?, document.size_bytes);
         desk.office.context.objects.delete(&document.location.as_str().into()).await?;
-        desk.office.done(&render(&invoice, document.kind)).await?;
+        desk.office.done(&rendering(&invoice, document.kind)).await?;
         assert_eq!(desk.bytes(document).await?, before, "{}", document.kind);
     }
     assert_eq!(desk.documents(&invoice).await?.len(), stored.len());
@@ -110,13 +100,13 @@ async fn drafts_and_void_invoices_carry_their_mark_in_the_customers_language() -
     let desk = Desk::with_drafts(2).await?;
     for (customer, draft_mark, void_mark) in [(0, ">BORRADOR<", ">ANULAD"), (1, ">DRAFT<", ">VOID<")] {
         let draft = desk.live(customer).await?;
-        desk.office.done(&render(&draft, DocumentKind::Print)).await?;
+        desk.office.done(&rendering(&draft, DocumentKind::Print)).await?;
         assert!(desk.text(&draft, DocumentKind::Print).await?.contains(draft_mark));
         desk.office.done(&desk.to(draft.id, InvoiceStatus::Open)).await?;
         desk.office.settled().await?;
         let open = desk.text(&desk.live(customer).await?, DocumentKind::Print).await?;
         assert!(!open.contains(draft_mark) && !open.contains(void_mark));
-        let late = desk.office.done(&render(&draft, DocumentKind::Print)).await?;
+        let late = desk.office.done(&rendering(&draft, DocumentKind::Print)).await?;
         assert!(late.starts_with("stale:"), "{late}");
         desk.office.done(&desk.to(draft.id, InvoiceStatus::Void)).await?;
         desk.office.settled().await?;
@@ -131,7 +121,7 @@ async fn the_detail_adds_up_to_the_exact_subtotal() -> Result<()> {
     let desk = Desk::with_drafts(2).await?;
     for customer in 0..2 {
         let draft = desk.live(customer).await?;
-        desk.office.done(&render(&draft, DocumentKind::DetailedCsv)).await?;
+        desk.office.done(&rendering(&draft, DocumentKind::DetailedCsv)).await?;
         let text = desk.text(&draft, DocumentKind::DetailedCsv).await?;
         let delimiter = if customer == 0 { ';' } else { ',' };
         let (titles, rows) = text.split_once("\r\n").context("titles")?;

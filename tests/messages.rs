@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 use billrunner::{
     clock::Clock,
     domain::{
-        directory::Directory,
         document::DocumentKind,
         ids::{JobId, OperatorMailId},
         invoice_status::InvoiceStatus,
@@ -19,7 +18,7 @@ use billrunner::{
         Operators,
         sink::{Fault, ReceivedMail},
     },
-    store::{directory, directory_export},
+    store::directory_export,
 };
 use mail_parser::{Message, MessageParser, MimeHeaders};
 use serde_json::{Value, json};
@@ -36,13 +35,6 @@ fn with_mail(desk: &Desk, mail: Value) -> Value {
     let mut directory = directory_of(desk.business.reseller_id, &desk.business.customers);
     directory["reseller"]["mail"] = mail;
     directory
-}
-
-async fn apply(desk: &Desk, directory: Value) -> Result<()> {
-    let directory: Directory = serde_json::from_value(directory)?;
-    let mut transaction = desk.office.pool.begin().await?;
-    directory::apply(&mut transaction, &directory).await?;
-    Ok(transaction.commit().await?)
 }
 
 async fn change(desk: &Desk, customer: usize, to: InvoiceStatus) -> Result<()> {
@@ -120,7 +112,7 @@ async fn mails_follow_the_settings_at_the_time_of_sending() -> Result<()> {
             "closed": { "enabled": false },
         },
     });
-    apply(&desk, with_mail(&desk, settings)).await?;
+    desk.apply(&with_mail(&desk, settings)).await?;
     change(&desk, 0, InvoiceStatus::Open).await?;
     change(&desk, 0, InvoiceStatus::Closed).await?;
     let received = desk.office.sink.received();
@@ -139,7 +131,7 @@ async fn mails_follow_the_settings_at_the_time_of_sending() -> Result<()> {
     let why = "the reseller has switched the message closed off".to_owned();
     assert_eq!(closed, ("contact-0@example.com".to_owned(), "suppressed".to_owned(), Some(why)));
 
-    apply(&desk, with_mail(&desk, Value::Null)).await?;
+    desk.apply(&with_mail(&desk, Value::Null)).await?;
     change(&desk, 1, InvoiceStatus::Open).await?;
     let last = desk.office.sink.received().pop().context("a mail")?;
     assert!(subject(&last)?.starts_with("Invoice ") && read(&last)?.reply_to().is_none());
@@ -149,7 +141,7 @@ async fn mails_follow_the_settings_at_the_time_of_sending() -> Result<()> {
 #[tokio::test]
 async fn a_copy_goes_out_once_in_an_envelope_of_its_own_and_no_header_tells_of_it() -> Result<()> {
     let desk = Desk::with_drafts(1).await?;
-    apply(&desk, with_mail(&desk, json!({ "bcc": ["archive@nimbus.example", "audit@nimbus.example"] }))).await?;
+    desk.apply(&with_mail(&desk, json!({ "bcc": ["archive@nimbus.example", "audit@nimbus.example"] }))).await?;
     // The mail itself is sent at the second attempt; copies are of what was sent.
     desk.office.sink.plan(Fault::RefuseSender);
     change(&desk, 0, InvoiceStatus::Open).await?;
@@ -171,7 +163,7 @@ async fn a_copy_goes_out_once_in_an_envelope_of_its_own_and_no_header_tells_of_i
 #[tokio::test]
 async fn no_copy_is_made_of_what_was_not_sent() -> Result<()> {
     let desk = Desk::with_drafts(1).await?;
-    apply(&desk, with_mail(&desk, json!({ "bcc": ["archive@nimbus.example"] }))).await?;
+    desk.apply(&with_mail(&desk, json!({ "bcc": ["archive@nimbus.example"] }))).await?;
     desk.office.sink.plan(Fault::RejectRecipient);
     change(&desk, 0, InvoiceStatus::Open).await?;
     assert!(desk.office.sink.received().is_empty());
@@ -186,7 +178,7 @@ async fn settings_are_exported_as_applied_and_bad_ones_change_nothing() -> Resul
         "bcc": ["archive@nimbus.example"],
         "messages": { "voided": { "enabled": true, "intro": { "de": "Storniert: {{reason}}" } } },
     });
-    apply(&desk, with_mail(&desk, good.clone())).await?;
+    desk.apply(&with_mail(&desk, good.clone())).await?;
     assert!(!desk.live(0).await?.stale, "a draft looks the same whatever its mail says");
     for (bad, named) in [
         (json!({ "messages": { "opened": { "subject": "{{cost}}" } } }), "`{{cost}}`"),
@@ -194,7 +186,7 @@ async fn settings_are_exported_as_applied_and_bad_ones_change_nothing() -> Resul
         (json!({ "messages": { "opened": { "intro": "<img src=https://example.com/x>" } } }), "`<img src=https://exa`"),
         (json!({ "bcc": ["archive"] }), "`archive`"),
     ] {
-        let refused = apply(&desk, with_mail(&desk, bad)).await.expect_err("refused").to_string();
+        let refused = desk.apply(&with_mail(&desk, bad)).await.expect_err("refused").to_string();
         assert!(refused.contains(named), "{refused}");
     }
     let mut connection = desk.office.pool.acquire().await?;
@@ -277,7 +269,7 @@ async fn operators_are_told_once_how_each_round_of_a_bill_run_ended() -> Result<
     // Another round, after a price changed: drafts are stale.
     let mut directory = directory_of(desk.business.reseller_id, &desk.business.customers);
     directory["reseller"]["tax_id"] = json!("ES-1");
-    apply(&desk, directory).await?;
+    desk.apply(&directory).await?;
     let again = StartBillRun { ..desk.business.bill_run(InitialStatus::Draft, None) };
     desk.office.done(&again).await?;
     desk.office.settled().await?;

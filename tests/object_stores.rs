@@ -20,12 +20,11 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::{
-    csv_options::rendering,
     downloads::{KEYS, keys},
     support::{
         TestDatabase,
         business::{Business, PROVIDER, database_url, file_of},
-        desk::Desk,
+        desk::{Desk, rendering},
         http::Door,
         import::import,
         s3::{S3Server, SECRET, Trouble},

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use billrunner::{
-    domain::{directory::Directory, document::DocumentKind, invoice::Invoice, invoice_status::InvoiceStatus},
-    store::{directory, directory_export, documents},
+    domain::{document::DocumentKind, invoice::Invoice, invoice_status::InvoiceStatus},
+    store::{directory_export, documents},
 };
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
@@ -27,13 +27,6 @@ fn with_branding(desk: &Desk, branding: Value) -> Value {
     directory
 }
 
-async fn apply(desk: &Desk, directory: Value) -> Result<()> {
-    let directory: Directory = serde_json::from_value(directory)?;
-    let mut transaction = desk.office.pool.begin().await?;
-    directory::apply(&mut transaction, &directory).await?;
-    Ok(transaction.commit().await?)
-}
-
 async fn pdf(desk: &Desk, invoice: &Invoice) -> Result<Bytes> {
     let mut connection = desk.office.pool.acquire().await?;
     let (language, version) = (invoice.language.to_string(), invoice.version);
@@ -45,14 +38,14 @@ async fn pdf(desk: &Desk, invoice: &Invoice) -> Result<Bytes> {
 #[tokio::test]
 async fn an_invoice_keeps_the_branding_it_was_made_with() -> Result<()> {
     let desk = Desk::open(1).await?;
-    apply(&desk, with_branding(&desk, json!({ "logo": logo()?, "colour": "#0a7d4f", "paper": "letter" }))).await?;
+    desk.apply(&with_branding(&desk, json!({ "logo": logo()?, "colour": "#0a7d4f", "paper": "letter" }))).await?;
     desk.close_month().await?;
     desk.office.done(&desk.to(desk.id(0).await?, InvoiceStatus::Open)).await?;
     desk.office.settled().await?;
     let printed = pdf(&desk, &desk.live(0).await?).await?;
     let is_in = |part: &[u8]| printed.windows(part.len()).any(|window| window == part);
     assert!(is_in(b"/SMask"), "the logo is not in the file");
-    apply(&desk, with_branding(&desk, json!({ "colour": "#aa0000" }))).await?;
+    desk.apply(&with_branding(&desk, json!({ "colour": "#aa0000" }))).await?;
     desk.verified().await?;
     desk.close().await
 }
@@ -60,11 +53,11 @@ async fn an_invoice_keeps_the_branding_it_was_made_with() -> Result<()> {
 #[tokio::test]
 async fn another_branding_makes_drafts_stale_and_the_same_does_not() -> Result<()> {
     let desk = Desk::open(1).await?;
-    apply(&desk, with_branding(&desk, json!({ "colour": "#0a7d4f" }))).await?;
+    desk.apply(&with_branding(&desk, json!({ "colour": "#0a7d4f" }))).await?;
     desk.close_month().await?;
-    apply(&desk, with_branding(&desk, json!({ "colour": "#0A7D4F", "paper": "a4" }))).await?;
+    desk.apply(&with_branding(&desk, json!({ "colour": "#0A7D4F", "paper": "a4" }))).await?;
     assert!(!desk.live(0).await?.stale);
-    apply(&desk, with_branding(&desk, json!({ "colour": "#0a7d4e" }))).await?;
+    desk.apply(&with_branding(&desk, json!({ "colour": "#0a7d4e" }))).await?;
     assert!(desk.live(0).await?.stale);
     desk.close().await
 }
@@ -73,16 +66,16 @@ async fn another_branding_makes_drafts_stale_and_the_same_does_not() -> Result<(
 async fn a_branding_is_exported_as_it_was_applied_and_a_bad_one_changes_nothing() -> Result<()> {
     let desk = Desk::open(1).await?;
     let branding = json!({ "logo": logo()?, "colour": "#0a7d4f", "paper": "letter" });
-    apply(&desk, with_branding(&desk, branding.clone())).await?;
+    desk.apply(&with_branding(&desk, branding.clone())).await?;
     let no_png = json!({ "logo": BASE64_STANDARD.encode("GIF89a") });
-    let refused = apply(&desk, with_branding(&desk, no_png)).await.expect_err("no png");
+    let refused = desk.apply(&with_branding(&desk, no_png)).await.expect_err("no png");
     assert_eq!(refused.to_string(), "the logo cannot be read as a PNG; save it as one");
     let exported = async || {
         let mut connection = desk.office.pool.acquire().await?;
         directory_export::export(&mut connection, desk.business.reseller_id).await?.context("a directory")
     };
     assert_eq!(serde_json::to_value(exported().await?.reseller.branding)?, branding);
-    apply(&desk, with_branding(&desk, Value::Null)).await?;
+    desk.apply(&with_branding(&desk, Value::Null)).await?;
     assert!(exported().await?.reseller.branding.is_none());
     desk.close().await
 }
@@ -90,7 +83,7 @@ async fn a_branding_is_exported_as_it_was_applied_and_a_bad_one_changes_nothing(
 #[tokio::test]
 async fn nobody_changes_what_an_issued_invoice_looks_like() -> Result<()> {
     let desk = Desk::open(1).await?;
-    apply(&desk, with_branding(&desk, json!({ "colour": "#0a7d4f" }))).await?;
+    desk.apply(&with_branding(&desk, json!({ "colour": "#0a7d4f" }))).await?;
     for sql in ["UPDATE reseller_brandings SET branding = '{}'", "DELETE FROM reseller_brandings"] {
         let error = desk.execute(sql).await.expect_err(sql).to_string();
         assert!(error.contains("permission denied"), "{sql}: {error}");

@@ -8,9 +8,9 @@ use billrunner::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    csv_options::rendering,
-    support::{business::directory_of, desk::Desk},
+use crate::support::{
+    business::directory_of,
+    desk::{Desk, rendering},
 };
 
 impl Desk {

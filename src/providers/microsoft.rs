@@ -32,14 +32,7 @@ const FINAL_ON_DAY: u8 = 9;
 pub(super) const PROFILE: Profile = Profile {
     id: "microsoft",
     display_name: "Microsoft Azure",
-    documents: &[
-        DocumentKind::Pdf,
-        DocumentKind::Csv,
-        DocumentKind::DetailedCsv,
-        DocumentKind::Print,
-        DocumentKind::Json,
-        DocumentKind::Ubl,
-    ],
+    documents: &DocumentKind::ALL,
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
     formats: &[&COST_DETAILS],

@@ -32,14 +32,7 @@ const FINAL_ON_DAY: u8 = 4;
 pub(super) const PROFILE: Profile = Profile {
     id: "oracle",
     display_name: "Oracle Cloud",
-    documents: &[
-        DocumentKind::Pdf,
-        DocumentKind::Csv,
-        DocumentKind::DetailedCsv,
-        DocumentKind::Print,
-        DocumentKind::Json,
-        DocumentKind::Ubl,
-    ],
+    documents: &DocumentKind::ALL,
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
     formats: &[&COST_REPORT],

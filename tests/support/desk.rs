@@ -4,8 +4,10 @@ use anyhow::{Context, Result, ensure};
 use bigdecimal::BigDecimal;
 use billrunner::{
     clock::Clock,
-    domain::{ids::InvoiceId, invoice::Invoice, invoice_status::InvoiceStatus, money::parse_decimal},
-    jobs::{ChangeInvoiceStatus, InitialStatus, Report, Verification},
+    domain::{
+        document::DocumentKind, ids::InvoiceId, invoice::Invoice, invoice_status::InvoiceStatus, money::parse_decimal,
+    },
+    jobs::{ChangeInvoiceStatus, InitialStatus, RenderDocument, Report, Verification},
     store::{
         event_chain::find_broken_link,
         invoice_status::{self, EventRow},
@@ -19,6 +21,12 @@ pub struct Desk {
     pub office: Office,
     pub business: Business,
     pub database: TestDatabase,
+}
+
+/// Names the rendering of a document of an invoice as it stands.
+pub fn rendering(invoice: &Invoice, kind: DocumentKind) -> RenderDocument {
+    let (reseller_id, invoice_id, version) = (invoice.reseller_id, invoice.id, invoice.version);
+    RenderDocument { reseller_id, invoice_id, version, kind, currency: None }
 }
 
 impl Desk {

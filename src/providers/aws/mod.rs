@@ -12,14 +12,7 @@ const FINAL_ON_DAY: u8 = 8;
 pub(super) const PROFILE: Profile = Profile {
     id: "aws",
     display_name: "Amazon Web Services",
-    documents: &[
-        DocumentKind::Pdf,
-        DocumentKind::Csv,
-        DocumentKind::DetailedCsv,
-        DocumentKind::Print,
-        DocumentKind::Json,
-        DocumentKind::Ubl,
-    ],
+    documents: &DocumentKind::ALL,
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
     formats: &[&cur::FORMAT],

@@ -27,14 +27,7 @@ const FINAL_ON_DAY: u8 = 11;
 pub(super) const PROFILE: Profile = Profile {
     id: "focus",
     display_name: "FOCUS",
-    documents: &[
-        DocumentKind::Pdf,
-        DocumentKind::Csv,
-        DocumentKind::DetailedCsv,
-        DocumentKind::Print,
-        DocumentKind::Json,
-        DocumentKind::Ubl,
-    ],
+    documents: &DocumentKind::ALL,
     lines_by: LinesBy::ServiceAndChargeCategory,
     final_on_day: FINAL_ON_DAY,
     formats: &[],

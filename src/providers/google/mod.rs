@@ -13,14 +13,7 @@ const FINAL_ON_DAY: u8 = 11;
 pub(super) const PROFILE: Profile = Profile {
     id: "google",
     display_name: "Google Cloud",
-    documents: &[
-        DocumentKind::Pdf,
-        DocumentKind::Csv,
-        DocumentKind::DetailedCsv,
-        DocumentKind::Print,
-        DocumentKind::Json,
-        DocumentKind::Ubl,
-    ],
+    documents: &DocumentKind::ALL,
     lines_by: LinesBy::Service,
     final_on_day: FINAL_ON_DAY,
     formats: &[&billing_export::FORMAT],
