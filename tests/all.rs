@@ -31,6 +31,7 @@ mod golden_invoices;
 mod http_access;
 mod http_door;
 mod http_openapi;
+mod inbox;
 mod invoice_documents;
 mod invoice_guards;
 mod invoice_status;

@@ -6,6 +6,7 @@
 
 mod byte_range;
 mod downloads;
+mod inbox;
 mod intake;
 mod metrics;
 mod page;
@@ -99,7 +100,7 @@ fn router(web: Web) -> Router {
         .route("/readyz", get(readyz))
         .merge(schemas::router());
     if web.demo.is_some() {
-        router = router.route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
+        router = router.route("/documents/{invoice}/{kind}", get(document)).merge(inbox::router());
     }
     if web.downloads.is_some() {
         router = router.merge(downloads::router());
@@ -175,15 +176,11 @@ async fn readyz(State(web): State<Web>) -> Response {
 async fn overview(State(web): State<Web>) -> Result<Html<String>, PageError> {
     let mut connection = web.pool.acquire().await?;
     let counts = job_list::count_by_queue(&mut connection).await?;
-    let Some(demo) = &web.demo else { return Ok(Html(page::overview(&counts, None).into_string())) };
-    let invoices = invoice_list::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
-    let mut mails = Vec::new();
-    let mut entries = tokio::fs::read_dir(&demo.mails).await?;
-    while let Some(entry) = entries.next_entry().await? {
-        mails.extend(entry.file_name().into_string());
+    if web.demo.is_none() {
+        return Ok(Html(page::overview(&counts, None).into_string()));
     }
-    mails.sort();
-    Ok(Html(page::overview(&counts, Some((&invoices, &mails))).into_string()))
+    let invoices = invoice_list::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
+    Ok(Html(page::overview(&counts, Some(&invoices)).into_string()))
 }
 
 async fn document(
@@ -205,17 +202,4 @@ async fn document(
     let headers =
         [(header::CONTENT_TYPE, document.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, bytes).into_response())
-}
-
-async fn mail(State(web): State<Web>, Path(name): Path<String>) -> Result<Response, PageError> {
-    let demo = web.demo.as_ref().ok_or(PageError::NotFound)?;
-    let is_ours = name.strip_suffix(".eml").is_some() && !name.contains(['/', '\\']);
-    if !is_ours {
-        return Err(PageError::NotFound);
-    }
-    let bytes = tokio::fs::read(demo.mails.join(&name)).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => PageError::NotFound,
-        _ => PageError::File(error),
-    })?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], bytes).into_response())
 }

@@ -1,4 +1,4 @@
-//! The page of counts, and what the demo lets its visitor open.
+//! How the plain pages look, the page of counts, and what the demo lets its visitor open.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -10,30 +10,41 @@ body { max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 2rem; }
 th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
+dd { margin: 0; }
+.plain { list-style: none; margin: 0; padding: 0; }
+.mail { width: 100%; height: 48rem; border: 1px solid #8884; border-radius: .5rem; background: #fff; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 ";
 
 /// States in the order of a job's life.
 const STATES: [&str; 6] = ["scheduled", "dispatched", "running", "done", "dead", "discarded"];
 
-/// Makes the page; `demo` is the invoices and the names of the mails that can be opened.
-pub fn overview(counts: &[QueueCount], demo: Option<(&[InvoiceSummary], &[String])>) -> Markup {
+/// Makes the page of counts; with `invoices` it is the demo's, and leads to what can be opened.
+pub fn overview(counts: &[QueueCount], invoices: Option<&[InvoiceSummary]>) -> Markup {
+    let body = html! {
+        h1 { "billrunner" }
+        (queues(counts))
+        @if let Some(invoices) = invoices {
+            (invoice_table(invoices))
+            p { a href="/inbox" { "The mails that were sent" } }
+        }
+    };
+    page("billrunner", &body)
+}
+
+/// Makes a page of its title and what is on it.
+pub fn page(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "billrunner" }
+                title { (title) }
                 style { (maud::PreEscaped(STYLE)) }
             }
-            body {
-                h1 { "billrunner" }
-                (queues(counts))
-                @if let Some((invoices, mails)) = demo {
-                    (invoice_table(invoices))
-                    (mail_list(mails))
-                }
-            }
+            body { (body) }
         }
     }
 }
@@ -92,13 +103,5 @@ fn invoice_table(invoices: &[InvoiceSummary]) -> Markup {
                 }
             }
         }
-    }
-}
-
-fn mail_list(mails: &[String]) -> Markup {
-    html! {
-        h2 { "Mails" }
-        @if mails.is_empty() { p { "No mail has been sent yet." } }
-        ul { @for name in mails { li { a href=(format!("/mails/{name}")) { (name) } } } }
     }
 }

@@ -1,11 +1,11 @@
 //! The HTTP door on a free loopback port, its clients, and a speaker of HTTP that can also misbehave.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use billrunner::{
     domain::{api_key::ApiKey, ids::ApiKeyId},
-    http::{self, Downloads, Intake, Metrics, Web},
+    http::{self, DemoFiles, Downloads, Intake, Metrics, Web},
     queue::{ReadEnvelope, Streams},
     store::{
         api_clients,
@@ -40,13 +40,23 @@ pub struct Door {
 impl Door {
     /// Opens the web process of a desk, with what customers download from, or without.
     pub async fn for_customers(office: &Office, downloads: Option<Downloads>) -> Result<Self> {
+        Self::of_office(office, downloads, None).await
+    }
+
+    /// Opens the web process as the demo has it, with this folder of mails.
+    pub async fn of_demo(office: &Office, mails: &Path) -> Result<Self> {
+        let files = DemoFiles { objects: office.context.objects.clone(), mails: mails.to_owned() };
+        Self::of_office(office, None, Some(Arc::new(files))).await
+    }
+
+    async fn of_office(office: &Office, downloads: Option<Downloads>, demo: Option<Arc<DemoFiles>>) -> Result<Self> {
         let listener = http::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let intake = Arc::new(Intake::new(&office.pool, office.registry.envelope_reader()));
         let (pool, streams, schemas) = (office.pool.clone(), office.streams.clone(), Arc::default());
         let metrics = Some(Arc::new(Metrics::new(&pool, streams.clone(), &office.registry)));
-        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), metrics, demo: None };
+        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), metrics, demo };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
