@@ -15,7 +15,7 @@ use std::{
 };
 
 use flate2::{Compression, GzBuilder, write::GzEncoder};
-use futures::TryStreamExt;
+use futures::{FutureExt, Stream, TryStreamExt, future::ready};
 use object_store::{ObjectStore, path::Path};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -75,28 +75,22 @@ impl WrittenCharges {
         rows: &AtomicI64,
     ) -> Result<Self, JobError> {
         let mut connection = pool.acquire().await?;
-        let x_columns = detailed_charges::x_column_names(&mut connection, invoice.reseller_id, invoice.id).await?;
-        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let writer = Writer {
-            model: printed.model.clone(),
-            view: printed.view.clone(),
-            options: printed.options.unwrap_or_default(),
-            terms: invoice.price_terms(),
-            shown: CustomerColumns::new(&x_columns),
-            x_columns,
-        };
-        let writing = spawn_blocking(move || writer.write(receiver));
-        let charges = detailed_charges::detailed_charges(&mut connection, invoice.reseller_id, invoice.id);
-        let mut batches = pin!(charges.try_chunks(BATCH));
-        while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
-            let count = i64::try_from(batch.len()).map_err(JobError::permanent)?;
-            if sender.send(batch).await.is_err() {
-                break;
+        let (reseller_id, id) = (invoice.reseller_id, invoice.id);
+        let x_columns = match pool.try_acquire() {
+            // Asked for while the first connection sorts the charges.
+            Some(mut spare) => {
+                async move { detailed_charges::x_column_names(&mut spare, reseller_id, id).await }.left_future()
             }
-            rows.fetch_add(count, Ordering::Relaxed);
-        }
-        drop(sender);
-        writing.await.map_err(JobError::transient)?
+            None => ready(detailed_charges::x_column_names(&mut connection, reseller_id, id).await).right_future(),
+        };
+        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let writing = async {
+            let writer = Writer::new(invoice, printed, x_columns.await?);
+            spawn_blocking(move || writer.write(receiver)).await.map_err(JobError::transient)?
+        };
+        let charges = detailed_charges::detailed_charges(&mut connection, reseller_id, id);
+        let ((), written) = tokio::try_join!(feed(charges, sender, rows), writing)?;
+        Ok(written)
     }
 
     /// Returns the names of the files as the customer sees them.
@@ -136,6 +130,23 @@ impl WrittenCharges {
     }
 }
 
+/// Hands charges on in batches until there are no more, or the writer has given up.
+async fn feed(
+    charges: impl Stream<Item = sqlx::Result<CostedCharge>>,
+    writer: mpsc::Sender<Vec<CostedCharge>>,
+    rows: &AtomicI64,
+) -> Result<(), JobError> {
+    let mut batches = pin!(charges.try_chunks(BATCH));
+    while let Some(batch) = batches.try_next().await.map_err(|error| error.1)? {
+        let count = i64::try_from(batch.len()).map_err(JobError::permanent)?;
+        if writer.send(batch).await.is_err() {
+            break;
+        }
+        rows.fetch_add(count, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
 /// What rows are written by.
 struct Writer {
     model: Arc<DocumentModel>,
@@ -147,6 +158,17 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(invoice: &Invoice, printed: &Printed, x_columns: Vec<String>) -> Self {
+        Self {
+            model: printed.model.clone(),
+            view: printed.view.clone(),
+            options: printed.options.unwrap_or_default(),
+            terms: invoice.price_terms(),
+            shown: CustomerColumns::new(&x_columns),
+            x_columns,
+        }
+    }
+
     fn write(&self, mut batches: mpsc::Receiver<Vec<CostedCharge>>) -> Result<WrittenCharges, JobError> {
         let mut file = tempfile::tempfile().map_err(JobError::transient)?;
         let mut charges = std::iter::from_fn(|| batches.blocking_recv()).flatten().peekable();

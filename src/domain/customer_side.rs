@@ -4,7 +4,7 @@
 //! Three gates, each by itself: the column's name, the form of its value, and numbers equal to what is known to be of
 //! the reseller's side. Where one is in doubt it hides; docs/CUSTOMER-SIDE.md tells what and why.
 
-use std::collections::BTreeMap;
+use std::{cell::OnceCell, collections::BTreeMap};
 
 use bigdecimal::{BigDecimal, RoundingMode, Zero};
 
@@ -66,10 +66,29 @@ impl CustomerColumns {
     pub fn contains(&self, column: &str) -> bool {
         self.0.get(column).copied().unwrap_or_else(|| is_for_customers(column))
     }
+}
 
-    /// Returns what a customer may read in a column; `None` where that is nothing. See [`shown_value`].
-    pub fn shown_value(&self, column: &str, value: &str, reseller_side: &[BigDecimal]) -> Option<String> {
-        if self.contains(column) { shown_in_column(column, value, reseller_side) } else { None }
+/// The numbers of one charge that only the reseller may see: its cost, and those in columns that tell of it. They are read
+/// where a text has a number to be compared with; most have none.
+#[derive(Debug)]
+pub struct ResellerSide<'c> {
+    billed_cost: &'c BigDecimal,
+    hidden_values: Vec<&'c str>,
+    numbers: OnceCell<Vec<BigDecimal>>,
+}
+
+impl<'c> ResellerSide<'c> {
+    /// Takes a charge's cost and the values of the columns that are not shown.
+    pub fn new(billed_cost: &'c BigDecimal, hidden_values: impl IntoIterator<Item = &'c str>) -> Self {
+        Self { billed_cost, hidden_values: hidden_values.into_iter().collect(), numbers: OnceCell::new() }
+    }
+
+    /// Returns the numbers without their signs.
+    fn numbers(&self) -> &[BigDecimal] {
+        self.numbers.get_or_init(|| {
+            let hidden = self.hidden_values.iter().filter_map(|value| parse_decimal(value).ok());
+            hidden.chain([self.billed_cost.clone()]).map(|number| number.abs()).collect()
+        })
     }
 }
 
@@ -78,16 +97,13 @@ fn tells_of_the_reseller(name: &str) -> bool {
     RESELLER_SIDE_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// Returns what a customer may read in a column outside FOCUS; `None` where that is nothing.
+/// Returns what a customer may read in a column outside FOCUS that is [for customers](CustomerColumns::contains); `None`
+/// where that is nothing.
 ///
 /// A value that is all number is shown where the name says that it names or counts something (`x_SkuMeterId`); anything
 /// else could be an amount under a name nobody thought of. Structured values are shown unless a word in them tells of
 /// the reseller's side.
-pub fn shown_value(column: &str, value: &str, reseller_side: &[BigDecimal]) -> Option<String> {
-    if is_for_customers(column) { shown_in_column(column, value, reseller_side) } else { None }
-}
-
-fn shown_in_column(column: &str, value: &str, reseller_side: &[BigDecimal]) -> Option<String> {
+pub fn shown_value(column: &str, value: &str, reseller_side: &ResellerSide<'_>) -> Option<String> {
     let is_number = is_all_number(value);
     if is_number && !names_or_counts(column) {
         return None;
@@ -128,7 +144,7 @@ fn names_or_counts(column: &str) -> bool {
 ///
 /// AWS writes its list price before nearly every description (`$0.0116 per On Demand Linux t3.small Instance Hour`); what
 /// is left there begins with what the price is for.
-pub fn shown_text(text: &str, reseller_side: &[BigDecimal]) -> String {
+pub fn shown_text(text: &str, reseller_side: &ResellerSide<'_>) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, number, after)) = next_number(rest, ".") {
@@ -182,6 +198,9 @@ fn is_sign(c: char) -> bool {
 /// Splits a text at its first number that is no part of a word: before, number, after. Some signs join words to digits:
 /// the point in `t3.2xlarge`, in messages also the hyphen of `D-00000042` and `2026-08`.
 fn next_number<'a>(text: &'a str, joining: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let mut is_inside_word = false;
     for (start, c) in text.char_indices() {
         if c.is_ascii_digit() && !is_inside_word {
@@ -264,15 +283,15 @@ fn amount_trail(after: &str) -> Option<usize> {
 }
 
 /// Tells whether a number is one of the reseller's side, in whatever form it is written.
-fn is_of_the_reseller(number: &str, reseller_side: &[BigDecimal]) -> bool {
+fn is_of_the_reseller(number: &str, reseller_side: &ResellerSide<'_>) -> bool {
     readings(number).iter().any(|read| {
         let scale = read.fractional_digit_count();
-        reseller_side.iter().map(BigDecimal::abs).any(|known| {
+        reseller_side.numbers().iter().any(|known| {
             let rounded = scale >= 2
                 && [RoundingMode::HalfUp, RoundingMode::Down]
                     .iter()
                     .any(|mode| known.with_scale_round(scale, *mode) == *read);
-            !read.is_zero() && (known == *read || rounded)
+            !read.is_zero() && (known == read || rounded)
         })
     })
 }
@@ -294,8 +313,8 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        let known = ["1234.5678", "0.0042", "17"].map(|known| parse_decimal(known).expect("a decimal"));
-        shown_text(text, &known)
+        let billed_cost = parse_decimal("1234.5678").expect("a decimal");
+        shown_text(text, &ResellerSide::new(&billed_cost, ["0.0042", "-17", "list"]))
     }
 
     #[test]
@@ -361,7 +380,8 @@ mod tests {
 
     #[test]
     fn a_column_is_shown_by_its_name_and_the_form_of_its_value() {
-        let none = [];
+        let zero = BigDecimal::zero();
+        let none = ResellerSide::new(&zero, []);
         for (column, value) in [
             ("x_ListCost", "a"),
             ("x_EffectiveCost", "1"),
@@ -375,9 +395,10 @@ mod tests {
             ("x_prepaid", "12"),
             ("x_details", r#"{"unitPrice": "a"}"#),
         ] {
-            assert_eq!(shown_value(column, value, &none), None, "{column} {value}");
             for known in [&[column.to_owned()][..], &[]] {
-                assert_eq!(CustomerColumns::new(known).shown_value(column, value, &none), None, "{column} {value}");
+                let is_shown = CustomerColumns::new(known).contains(column);
+                let shown = is_shown.then(|| shown_value(column, value, &none)).flatten();
+                assert_eq!(shown, None, "{column} {value}");
             }
         }
         for (column, value) in [
@@ -389,6 +410,7 @@ mod tests {
             ("x_details", r#"{"meter": "a1"}"#),
             ("x_empty", ""),
         ] {
+            assert!(is_for_customers(column), "{column}");
             assert_eq!(shown_value(column, value, &none).as_deref(), Some(value), "{column} {value}");
         }
         let noted = shown_value("x_note", "3 hours at $0.5", &none);

@@ -14,10 +14,10 @@ use sqlx::{PgConnection, types::Json};
 use super::charge_sums::decode;
 use crate::domain::{
     charge::ChargeCategory,
-    customer_side::{CustomerColumns, shown_text},
+    customer_side::{CustomerColumns, ResellerSide, shown_text, shown_value},
     ids::{InvoiceId, ResellerId},
     invoice::DetailedCharge,
-    money::{Currency, parse_decimal},
+    money::Currency,
     price_rules::PricedBy,
 };
 
@@ -49,7 +49,13 @@ impl CostedCharge {
     pub fn priced(self, price_exact: BigDecimal, shown: &CustomerColumns) -> DetailedCharge {
         let Self { charge_category, billed_cost, detail, .. } = self;
         let columns = detail.x_columns.map(|Json(x_columns)| x_columns).unwrap_or_default();
-        let reseller_side = reseller_side(billed_cost, &columns, shown);
+        let (for_customers, hidden): (Vec<_>, Vec<_>) = columns.into_iter().partition(|(name, _)| shown.contains(name));
+        let reseller_side = ResellerSide::new(&billed_cost, hidden.iter().map(|(_, value)| value.as_str()));
+        let shown = for_customers.into_iter().filter_map(|(name, value)| {
+            let value = shown_value(&name, &value, &reseller_side)?;
+            Some((name, value))
+        });
+        let x_columns = shown.collect();
         DetailedCharge {
             sub_account_id: detail.sub_account_id,
             sub_account_name: detail.sub_account_name,
@@ -67,34 +73,10 @@ impl CostedCharge {
             resource_name: detail.resource_name,
             sku_id: detail.sku_id,
             tags: detail.tags,
-            x_columns: shown_columns(columns, &reseller_side, shown),
+            x_columns,
             price_exact,
         }
     }
-}
-
-/// Returns the numbers of a charge that only the reseller may see: its cost, and those in columns that tell of it.
-fn reseller_side(
-    billed_cost: BigDecimal,
-    columns: &BTreeMap<String, String>,
-    shown: &CustomerColumns,
-) -> Vec<BigDecimal> {
-    let hidden = columns.iter().filter(|(name, _)| !shown.contains(name));
-    let mut numbers: Vec<BigDecimal> = hidden.filter_map(|(_, value)| parse_decimal(value).ok()).collect();
-    numbers.push(billed_cost);
-    numbers
-}
-
-fn shown_columns(
-    columns: BTreeMap<String, String>,
-    reseller_side: &[BigDecimal],
-    shown: &CustomerColumns,
-) -> BTreeMap<String, String> {
-    let kept = columns.into_iter().filter_map(|(name, value)| {
-        let value = shown.shown_value(&name, &value, reseller_side)?;
-        Some((name, value))
-    });
-    kept.collect()
 }
 
 /// A row of `charges`.
