@@ -20,7 +20,8 @@ static TEXTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/email-templates/locale
 /// `layouts.txt`.
 pub fn layout_version(kind: DocumentKind) -> i32 {
     match kind {
-        DocumentKind::Pdf | DocumentKind::Csv | DocumentKind::Print => 4,
+        DocumentKind::Pdf => 5,
+        DocumentKind::Csv | DocumentKind::Print => 4,
         DocumentKind::DetailedCsv => 3,
         DocumentKind::Json | DocumentKind::Ubl => 1,
     }

@@ -7,8 +7,8 @@ use lopdf::{Dictionary, Document, Object, Stream, dictionary};
 use sha2::{Digest, Sha256};
 
 use super::{
+    deflate::{deflate, deflate_typeface},
     fonts::{Fonts, Subset},
-    layout::deflate,
     typeface::Typeface,
 };
 use crate::documents::DocumentError;
@@ -66,8 +66,9 @@ fn descriptor(document: &mut Document, subset: &Subset, base_font: &str) -> Resu
     let typeface = subset.typeface;
     let bytes = subsetter::subset(typeface.bytes, 0, &subset.remapper).map_err(DocumentError::Subset)?;
     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-    let program = compressed(dictionary! { "Length1" => length }, &bytes)?;
-    let program = document.add_object(program);
+    let attributes = dictionary! { "Length1" => length, "Filter" => "FlateDecode" };
+    let program = Stream::new(attributes, deflate_typeface(&bytes).map_err(DocumentError::Write)?);
+    let program = document.add_object(program.with_compression(false));
     let face = &typeface.face;
     let ems = |units: i16| typeface.to_ems(units.into());
     let bounds = face.global_bounding_box();

@@ -4,18 +4,14 @@
 //! its footer waits, because "page n of m" needs the last page. A document in a language that reads from right to left is
 //! laid out like any other and mirrored as it is drawn.
 
-use std::{
-    io::{self, Write as _},
-    sync::Arc,
-};
-
-use flate2::{Compression, write::ZlibEncoder};
+use std::sync::Arc;
 
 use super::{
     super::{
         DocumentError,
         model::{DocumentModel, MarkKind},
     },
+    deflate::deflate,
     fonts::{Fonts, Length},
     opening,
     outline::Bookmark,
@@ -33,8 +29,6 @@ pub(super) const BOTTOM: Length = points(64);
 const FOOTER_BASELINE: Length = points(38);
 
 const RUNNING: Style = Style::new(Weight::Regular, points(8), MUTED);
-/// Level 6 is a quarter larger than level 9 and takes a third of the time.
-const DEFLATE: Compression = Compression::new(6);
 
 /// A finished page: deflated content, and the footer's plain operators.
 pub(super) struct Page {
@@ -205,11 +199,4 @@ impl Pages<'_> {
 /// Returns the distance between the baselines of two lines.
 pub(super) fn leading(style: Style) -> Length {
     style.size * 135 / 100
-}
-
-/// Compresses as PDF's `FlateDecode` reads it (ISO 32000-1, 7.4.4).
-pub(super) fn deflate(content: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = ZlibEncoder::new(Vec::with_capacity(content.len() / 3), DEFLATE);
-    encoder.write_all(content)?;
-    encoder.finish()
 }

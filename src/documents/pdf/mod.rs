@@ -5,6 +5,7 @@
 //! on every run: dates come from the invoice, the file's `/ID` from its contents. What printpdf would get wrong is set right
 //! on the way out: `/Lang`, the label of a PDF/X version, the random `/ID`. Not yet: tagging for screen readers.
 
+mod deflate;
 mod embedding;
 mod file;
 mod fonts;

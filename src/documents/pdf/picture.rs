@@ -7,7 +7,7 @@ use std::{
 
 use lopdf::{Dictionary, Document, Object, Stream, dictionary};
 
-use super::layout::deflate;
+use super::deflate::deflate;
 use crate::{
     documents::DocumentError,
     domain::branding::{Branding, Pixels},
