@@ -16,8 +16,12 @@ pub fn to_subject(text: &str) -> String {
 /// Takes control characters out of a text of several lines, which no mail may hold (RFC 5321, section 4.5.2), and makes
 /// every kind of line break the same.
 pub fn to_lines(text: &str) -> String {
-    let lines = text.replace("\r\n", "\n").replace('\r', "\n");
-    lines.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    let may_stay = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    // What our templates make is.
+    if text.chars().all(|c| may_stay(&c)) {
+        return text.to_owned();
+    }
+    text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(may_stay).collect()
 }
 
 fn is_override(c: char) -> bool {

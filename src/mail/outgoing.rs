@@ -124,6 +124,9 @@ pub enum UnbuildableMail {
     /// The server cannot be told of the recipient (RFC 6531).
     #[error("the recipient's address is not all ASCII, and the mail server takes no such address (SMTPUTF8)")]
     NeedsSmtpUtf8,
+    /// Neither ASCII nor, with SMTPUTF8, UTF-8.
+    #[error("the mail is not text throughout")]
+    NotText(#[source] std::str::Utf8Error),
     /// lettre refuses it.
     #[error("the mail cannot be put together")]
     Message(#[from] lettre::error::Error),

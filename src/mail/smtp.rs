@@ -20,6 +20,7 @@ use lettre::{
         extension::{Extension, MailBodyParameter, MailParameter},
     },
 };
+use memchr::memmem;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout},
@@ -80,13 +81,12 @@ impl SmtpMailer {
     }
 
     pub(super) async fn send(&self, from: &Address, to: &Address, content: &[u8]) -> Result<(), SendError> {
+        let content = Content(str::from_utf8(content).map_err(UnbuildableMail::NotText)?);
         let _slot = self.slots.acquire().await.map_err(|source| temporary("waiting", source))?;
         let mut connection = timeout(ENVELOPE_TIMEOUT, self.announce(from, to))
             .await
             .map_err(|source| temporary("the envelope", source))??;
-        // lettre ends the content with a line break of its own.
-        let content = content.strip_suffix(b"\r\n").unwrap_or(content);
-        match timeout(self.content_timeout, connection.message(content)).await {
+        match timeout(self.content_timeout, connection.command(content)).await {
             Ok(Ok(_confirmed)) => {
                 self.keep(connection);
                 Ok(())
@@ -152,6 +152,30 @@ async fn send_envelope(
     connection.command(Rcpt::new(to.clone(), vec![])).await.map_err(|error| ("RCPT", error))?;
     connection.command(Data).await.map_err(|error| ("DATA", error))?;
     Ok(())
+}
+
+/// A mail as it follows DATA (RFC 5321, section 4.5.2): points that begin a line are doubled, one alone ends it.
+///
+/// Sent as a command is, as lettre looks at the content byte by byte, which is a quarter of what sending costs.
+struct Content<'m>(&'m str);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The end has a line break of its own.
+        let content = self.0.strip_suffix("\r\n").unwrap_or(self.0);
+        let mut from = 0;
+        if content.starts_with('.') {
+            f.write_str(".")?;
+        }
+        for line_break in memmem::find_iter(content.as_bytes(), b"\r\n.") {
+            let point = line_break + 2;
+            f.write_str(content.get(from..point).unwrap_or_default())?;
+            f.write_str(".")?;
+            from = point;
+        }
+        f.write_str(content.get(from..).unwrap_or_default())?;
+        f.write_str("\r\n.\r\n")
+    }
 }
 
 /// Tells whether an address holds more than ASCII; domains never do, they are punycode.
@@ -245,6 +269,18 @@ mod tests {
         assert_eq!(received[0].from, "billing@nimbus.example");
         assert_eq!(received[0].to, ["ana@acme.example"]);
         assert_eq!(received[0].content, mail().to_bytes().expect("a mail"));
+    }
+
+    #[test]
+    fn points_that_begin_a_line_are_doubled_and_one_alone_ends_the_content() {
+        for (content, sent) in [
+            ("a: b\r\n\r\n.c\r\nd.e\r\n", "a: b\r\n\r\n..c\r\nd.e\r\n.\r\n"),
+            (".\r\n..\r\n", "..\r\n...\r\n.\r\n"),
+            ("a\n.b\r.c", "a\n.b\r.c\r\n.\r\n"),
+            ("", "\r\n.\r\n"),
+        ] {
+            assert_eq!(Content(content).to_string(), sent, "{content:?}");
+        }
     }
 
     #[tokio::test]
