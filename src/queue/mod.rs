@@ -26,6 +26,7 @@ mod notices;
 mod outages;
 mod payload_hash;
 mod prefetch;
+mod rates;
 mod reconcile;
 pub mod redis_acl;
 mod redis_facts;

@@ -35,6 +35,7 @@ pub mod invoice_status;
 pub mod invoices;
 pub mod job_kinds;
 pub mod job_list;
+pub mod job_rates;
 pub mod job_status;
 pub mod jobs;
 pub mod mail_flow;
