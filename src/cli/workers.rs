@@ -6,9 +6,10 @@ use clap::Args;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::{Output, output::table, queues::describe_age, setup, watch::Watch};
+use super::{Output, output::table, setup, watch::Watch};
 use crate::{
     config::Config,
+    domain::age::describe_age,
     store::workers::{self, GONE_AFTER_SECS, RunningJob, WorkerRow},
 };
 

@@ -3,6 +3,7 @@
 //! Everything else depends on this module and this module depends on nothing of ours. A rule that code, database,
 //! documents and mails must all obey is written here once, named after the field's standard (FOCUS, ISO 4217, EN 16931).
 
+pub mod age;
 pub mod api_key;
 pub mod bill_run;
 pub mod billing_period;
@@ -44,3 +45,4 @@ pub mod pricing;
 pub mod schedule;
 pub mod taxes;
 pub mod time_zone;
+pub mod verdict;

@@ -55,6 +55,7 @@ pub mod schedules;
 pub mod scrape;
 pub mod server_facts;
 pub mod stale_drafts;
+pub mod standing;
 pub mod sum_checks;
 pub mod suppressions;
 pub mod waivers;

@@ -6,8 +6,9 @@ use sqlx::PgConnection;
 
 use super::{Finding, describe, fail, ok, warn};
 use crate::{
-    cli::{queues::describe_age, setup, workers::Named},
+    cli::{setup, workers::Named},
     config::Config,
+    domain::{age::describe_age, verdict::LONG_WAIT_SECS},
     store::{
         bill_runs,
         job_list::{self, Backlog},
@@ -17,8 +18,6 @@ use crate::{
     },
 };
 
-/// Work starts within milliseconds, unless something holds it back.
-const LONG_WAIT_SECS: f64 = 300.0;
 /// Workers take a tick within seconds.
 const LATE_TICK: Duration = Duration::from_mins(2);
 /// Bill runs looked at; one that nobody looks after is enough.
