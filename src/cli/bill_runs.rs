@@ -339,8 +339,7 @@ async fn cancel(
     let run = find(&mut *connection, named).await?;
     let operator = asked.operator();
     let mut transaction = connection.begin().await?;
-    let noted =
-        bill_runs::cancel(&mut transaction, (run.reseller_id, run.id), (operator.name, operator.reason)).await?;
+    let noted = bill_runs::cancel(&mut transaction, (run.reseller_id, run.id), operator).await?;
     transaction.commit().await?;
     let (true, Some(batch_id)) = (noted, run.batch_id) else {
         let message = format!("bill run {} is {}; only one that is running is cancelled", run.id, run.state);

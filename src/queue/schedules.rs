@@ -28,6 +28,7 @@ use crate::{
     },
     store::{
         jobs::{self, NewJob},
+        operator_actions::Operator,
         schedules::{self, DueSchedule, NewSchedule, Schedule, Ticked},
     },
 };
@@ -203,17 +204,17 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         &self,
         connection: &mut PgConnection,
         schedule: &Schedule,
-        asked_by: &str,
+        operator: Operator<'_>,
     ) -> Result<JobId, ScheduleError> {
         let schedule = schedule.to_new()?;
         let recurrence = Recurrence::parse(&schedule.cron, &schedule.time_zone)?;
         let now = schedules::now(connection).await?;
         let job = self.prepare_tick(&schedule, &recurrence, now, &format!("now/{}", JobId::new()))?;
-        let job = NewJob { requested_by: asked_by.to_owned(), ..job };
+        let job = NewJob { requested_by: operator.name.to_owned(), ..job };
         let mut transaction = connection.begin().await?;
         let answers = admission::admit(&mut transaction, vec![Ok(job)]).await?;
         let accepted = answers.into_iter().next().ok_or(sqlx::Error::RowNotFound)??;
-        schedules::record_job(&mut transaction, &schedule.name, accepted.id()).await?;
+        schedules::record_job(&mut transaction, &schedule.name, accepted.id(), operator).await?;
         jobs::notify_dispatchers(&mut transaction).await?;
         transaction.commit().await?;
         Ok(accepted.id())

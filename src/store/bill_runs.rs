@@ -8,7 +8,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Corrupt, charge_sums::ProviderPeriod};
+use super::{
+    Corrupt,
+    charge_sums::ProviderPeriod,
+    operator_actions::{Operator, record_on_subject},
+};
 use crate::domain::{
     bill_run::{Balance, BillRunState, Finding},
     billing_period::BillingPeriod,
@@ -304,25 +308,28 @@ pub async fn lock(
     row.map(BillRunRow::into_bill_run).transpose()
 }
 
-/// Notes that somebody cancelled a run that is running. Returns whether it was.
+/// Notes that somebody cancelled a run that is running, in the caller's transaction. Returns whether it was.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn cancel(
     connection: &mut PgConnection,
     (reseller_id, id): (ResellerId, BillRunId),
-    (by, reason): (&str, &str),
+    operator: Operator<'_>,
 ) -> sqlx::Result<bool> {
     let cancelled = sqlx::query!(
         "UPDATE bill_runs SET cancelled_by = $3, cancel_reason = $4
          WHERE reseller_id = $1 AND id = $2 AND state = 'running'",
         reseller_id.0,
         id.0,
-        by,
-        reason,
+        operator.name,
+        operator.reason,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if cancelled.rows_affected() == 1 {
+        record_on_subject(connection, operator, "cancel", &format!("bill_run/{id}"), None).await?;
+    }
     Ok(cancelled.rows_affected() == 1)
 }
 
