@@ -20,3 +20,4 @@ CREATE INDEX operator_actions_of_person ON operator_actions (done_by, id);
 
 CREATE INDEX invoice_events_newest ON invoice_events (occurred_at, reseller_id, sequence);
 CREATE INDEX notifications_newest ON notifications (id);
+CREATE INDEX invoices_by_month ON invoices (billing_period_start, provider, status);

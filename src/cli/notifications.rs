@@ -99,13 +99,13 @@ async fn list(listed: Listed, connection: &mut PgConnection, output: Output) -> 
         None => None,
     };
     let filter = NotificationFilter {
-        id: None,
         reseller_id: listed.reseller,
         invoice_id: invoice,
         customer: listed.customer,
         from: listed.from.map(BillingPeriod::start),
         until: listed.to.map(BillingPeriod::end),
         states: listed.state,
+        ..NotificationFilter::default()
     };
     let found = notification_list::list(connection, &filter, listed.limit).await?;
     let titles = ["notification", "invoice", "event", "customer", "recipient", "state", "since", "reason"];
