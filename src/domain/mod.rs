@@ -46,3 +46,4 @@ pub mod schedule;
 pub mod taxes;
 pub mod time_zone;
 pub mod verdict;
+pub mod worker_name;

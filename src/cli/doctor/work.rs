@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 
 use super::{Finding, describe, fail, ok, warn};
 use crate::{
-    cli::{setup, workers::Named},
+    cli::setup,
     config::Config,
-    domain::{age::describe_age, verdict::LONG_WAIT_SECS},
+    domain::{age::describe_age, verdict::LONG_WAIT_SECS, worker_name::WorkerName},
     store::{
         bill_runs,
         job_list::{self, Backlog},
@@ -49,7 +49,7 @@ fn alive(rows: &[workers::WorkerRow]) -> Finding {
     if alive.is_empty() {
         return warn("no worker is alive: jobs wait", "start `billrunner worker`");
     }
-    let mut versions: Vec<&str> = alive.iter().map(|row| Named::read(&row.name).version).collect();
+    let mut versions: Vec<&str> = alive.iter().map(|row| WorkerName::read(&row.name).version).collect();
     versions.sort_unstable();
     versions.dedup();
     ok(format!("workers alive: {}, of version {}", alive.len(), versions.join(", ")))

@@ -1,0 +1,155 @@
+//! Dead jobs by what they died of: how many, since when, one of them to look at, and a decision on all of a group.
+//!
+//! A decision is a job of its own (`jobs/clear_dead_letters.rs`), handed in with the record of who asked, so that any
+//! number of dead jobs is decided on and what dies later is not.
+
+use axum::{
+    Router,
+    extract::{Query, State},
+    response::{Html, Redirect},
+    routing::{get, post},
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::{Change, Frame, Problem, Shared, instant, page};
+use crate::store::{
+    dead_letters::{self, DeadFilter, DeadGroup},
+    operator_actions::record_on_subject,
+};
+
+/// Dead jobs that are looked at, the newest: more are grouped as these are.
+const LOOKED_AT: i64 = 10_000;
+/// Groups shown.
+const SHOWN_GROUPS: usize = 50;
+
+/// What the address asks for.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    kind: Option<String>,
+    queue: Option<String>,
+}
+
+/// What the page shows.
+struct Data {
+    groups: Vec<DeadGroup>,
+    seen_at: DateTime<Utc>,
+}
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new().route("/dead", get(show)).route("/dead/decide", post(decide))
+}
+
+async fn show(
+    State(console): State<Shared>,
+    Query(asked): Query<Asked>,
+    frame: Frame,
+) -> Result<Html<String>, Problem> {
+    let filter = DeadFilter {
+        kind: asked.kind.filter(|kind| !kind.is_empty()),
+        queue: asked.queue.filter(|queue| !queue.is_empty()),
+        ..DeadFilter::default()
+    };
+    let data = load(&mut *console.pool.acquire().await?, &filter).await?;
+    Ok(Html(page(&frame, "Dead letters", render(&frame, &data)).into_string()))
+}
+
+async fn load(connection: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Data> {
+    Ok(Data {
+        seen_at: dead_letters::now(&mut *connection).await?,
+        groups: dead_letters::group(connection, filter, Some(LOOKED_AT)).await?,
+    })
+}
+
+fn render(frame: &Frame, data: &Data) -> Markup {
+    let count: i64 = data.groups.iter().map(|group| group.count).sum();
+    html! {
+        @if data.groups.is_empty() {
+            p.empty { "No job is dead. A job is dead once its attempts are spent, or a failure is for good." }
+        } @else {
+            p.lead {
+                (count) @if count >= LOOKED_AT { " of the newest" } " dead jobs, by kind and by what they died of; ids and numbers are folded."
+            }
+            @for group in data.groups.iter().take(SHOWN_GROUPS) { (card(frame, group, data.seen_at)) }
+            @if data.groups.len() > SHOWN_GROUPS {
+                p.note { "And " (data.groups.len() - SHOWN_GROUPS) " smaller groups: decide on these first." }
+            }
+        }
+    }
+}
+
+fn card(frame: &Frame, group: &DeadGroup, seen_at: DateTime<Utc>) -> Markup {
+    let sample = frame.href(&format!("/jobs/{}", group.sample_job_id));
+    html! {
+        section.card.group {
+            h2 { span.figure { (group.count) } " " code { (group.kind) } }
+            pre.error { (if group.error.is_empty() { "no error was recorded" } else { &group.error }) }
+            dl.figures {
+                div { dt { "first died" } dd { (instant(group.first_died_at)) } }
+                div { dt { "last died" } dd { (instant(group.last_died_at)) } }
+                div { dt { "look" } dd { a href=(sample) { "one of them" } " · " a href=(frame.href(&search(group))) { "all in the search" } } }
+            }
+            @if frame.may_act() {
+                div.acts {
+                    details {
+                        summary { "Retry all " (group.count) }
+                        (frame.form("/dead/decide", fields(group, seen_at, "retry"), "Make them due again"))
+                    }
+                    details {
+                        summary { "Discard all " (group.count) }
+                        (frame.form_to_end("/dead/decide", fields(group, seen_at, "discard"), "Discard them for good"))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Says which jobs a form is about: those of the group that were dead when the page was made.
+fn fields(group: &DeadGroup, seen_at: DateTime<Utc>, decision: &str) -> Markup {
+    html! {
+        input type="hidden" name="decision" value=(decision);
+        input type="hidden" name="kind" value=(group.kind);
+        input type="hidden" name="error" value=(group.error);
+        input type="hidden" name="until" value=(seen_at.to_rfc3339_opts(SecondsFormat::Micros, true));
+    }
+}
+
+/// Returns where the search shows the group's jobs: by the longest piece of their error that they share.
+fn search(group: &DeadGroup) -> String {
+    let pieces = group.error.split("<id>").flat_map(|piece| piece.split('#'));
+    let piece = pieces.map(str::trim).max_by_key(|piece| piece.len()).unwrap_or_default();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("state", "dead").append_pair("kind", &group.kind);
+    if !piece.is_empty() {
+        query.append_pair("error", piece);
+    }
+    format!("/jobs?{}", query.finish())
+}
+
+async fn decide(State(console): State<Shared>, frame: Frame, change: Change) -> Result<Redirect, Problem> {
+    let decision = change.field("decision").filter(|word| matches!(*word, "retry" | "discard"));
+    let decision = decision.ok_or_else(|| Problem::Invalid("decision: retry or discard".to_owned()))?;
+    let kind: String = change.require("kind")?;
+    let filter = DeadFilter {
+        kind: Some(kind.clone()),
+        folded_error: Some(change.field("error").unwrap_or_default().to_owned()),
+        until: Some(change.require("until")?),
+        ..DeadFilter::default()
+    };
+    let operator = change.operator();
+    let payload = json!({ "decision": decision, "filter": filter, "reason": operator.reason });
+    let mut transaction = console.pool.begin().await?;
+    let count = dead_letters::count(&mut transaction, &filter).await?;
+    if count == 0 {
+        return Err(Problem::Refused("none of these jobs is dead any more; somebody was faster".to_owned()));
+    }
+    let id = console.hand_in(&mut transaction, "clear_dead_letters", payload, operator).await?;
+    let detail = format!("{count} jobs that died of: {}", filter.folded_error.as_deref().unwrap_or_default());
+    record_on_subject(&mut transaction, operator, decision, &format!("dead_letters/{kind}"), Some(&detail)).await?;
+    transaction.commit().await?;
+    Ok(Redirect::to(&frame.href(&format!("/bulk/{id}"))))
+}

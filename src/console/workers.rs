@@ -1,0 +1,117 @@
+//! Who works: each process with its version and heartbeat, and what each does at this moment.
+
+use axum::{Router, extract::State, response::Html, routing::get};
+use maud::{Markup, html};
+use sqlx::PgConnection;
+
+use super::{Frame, Problem, Shared, age, instant, page};
+use crate::{
+    domain::worker_name::WorkerName,
+    store::workers::{self, GONE_AFTER_SECS, RunningJob, WorkerRow},
+};
+
+/// Jobs of a worker that are named; the rest is counted.
+const NAMED_JOBS: usize = 20;
+/// Workers shown; those that are gone come last.
+const SHOWN_WORKERS: usize = 60;
+
+/// What the page shows.
+struct Data {
+    workers: Vec<WorkerRow>,
+    running: Vec<RunningJob>,
+}
+
+pub(super) fn router() -> Router<Shared> {
+    Router::new().route("/workers", get(show))
+}
+
+async fn show(State(console): State<Shared>, frame: Frame) -> Result<Html<String>, Problem> {
+    let data = load(&mut *console.pool.acquire().await?).await?;
+    Ok(Html(page(&frame, "Workers", render(&frame, &data)).into_string()))
+}
+
+async fn load(connection: &mut PgConnection) -> sqlx::Result<Data> {
+    Ok(Data { workers: workers::list(&mut *connection).await?, running: workers::running_jobs(connection).await? })
+}
+
+fn render(frame: &Frame, data: &Data) -> Markup {
+    let alive = data.workers.iter().filter(|worker| worker.seen_seconds_ago < GONE_AFTER_SECS).count();
+    let named = data.workers.len().min(SHOWN_WORKERS);
+    html! {
+        div id="workers" hx-get=(frame.href("/workers")) hx-trigger="every 10s" hx-select="#workers" hx-swap="outerHTML" {
+            p.lead { (alive) " alive, " (data.running.len()) " jobs run. " a href=(frame.href("/workers")) { "Refresh" } }
+            @if data.workers.is_empty() {
+                p.empty { "No worker was here in the last day. Start " code { "billrunner worker" } "." }
+            }
+            @for worker in data.workers.iter().take(SHOWN_WORKERS) {
+                (card(frame, worker, data.running.iter().filter(|job| job.worker_id == worker.id).collect()))
+            }
+            @if data.workers.len() > named { p.note { "And " (data.workers.len() - named) " more that were seen earlier." } }
+        }
+    }
+}
+
+fn card(frame: &Frame, worker: &WorkerRow, runs: Vec<&RunningJob>) -> Markup {
+    let name = WorkerName::read(&worker.name);
+    let is_alive = worker.seen_seconds_ago < GONE_AFTER_SECS;
+    let mut lanes: Vec<&str> = runs.iter().map(|job| job.queue.as_str()).collect();
+    lanes.sort_unstable();
+    lanes.dedup();
+    html! {
+        section.card.gone[!is_alive] {
+            h2 {
+                (if name.host.is_empty() { "unknown host" } else { name.host })
+                " " @if is_alive { span.state.done { "alive" } } @else { span.state.dead { "gone" } }
+            }
+            dl.figures {
+                div { dt { "process" } dd { (name.process) } }
+                div { dt { "version" } dd { (name.version) } }
+                div { dt { "started" } dd { (instant(worker.started_at)) } }
+                div { dt { "heartbeat" } dd { (age(worker.seen_seconds_ago)) " ago" } }
+                div { dt { "lanes at work" } dd { @if lanes.is_empty() { "none" } @else { (lanes.join(", ")) } } }
+            }
+            @if runs.is_empty() {
+                p.empty { "Runs nothing at this moment." }
+            } @else {
+                div.wide {
+                    table {
+                        thead {
+                            tr {
+                                th scope="col" { "job" }
+                                th scope="col" { "queue" }
+                                th.number scope="col" { "runs for" }
+                                th scope="col" { "progress" }
+                            }
+                        }
+                        tbody { @for job in runs.iter().take(NAMED_JOBS) { (running(frame, job)) } }
+                    }
+                }
+                @if runs.len() > NAMED_JOBS { p.note { "And " (runs.len() - NAMED_JOBS) " more." } }
+            }
+        }
+    }
+}
+
+fn running(frame: &Frame, job: &RunningJob) -> Markup {
+    html! {
+        tr {
+            th scope="row" { a href=(frame.href(&format!("/jobs/{}", job.job_id))) { (job.kind) } }
+            td { (job.queue) }
+            td.number { (age(job.running_seconds)) }
+            td { (progress(job)) }
+        }
+    }
+}
+
+fn progress(job: &RunningJob) -> Markup {
+    let note = job.progress_note.as_deref().unwrap_or_default();
+    html! {
+        @match (job.progress_done, job.progress_total) {
+            (Some(done), Some(total)) if total > 0 => {
+                progress max=(total) value=(done.clamp(0, total)) aria-label="progress" {} " " (done) " of " (total) " " (note)
+            }
+            (Some(done), _) => { (done) " " (note) }
+            (None, _) => "–",
+        }
+    }
+}
