@@ -40,7 +40,7 @@ mod worker;
 
 pub use admission::admit;
 pub use attempt::{Attempt, Effects, Finished};
-pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, ReadEnvelope, Refusal, check_keys};
+pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PrepareJob, ReadEnvelope, Refusal, check_keys};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use redis_facts::{LaneStreams, RedisFacts, RedisRights};
 pub use registry::Registry;

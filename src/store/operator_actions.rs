@@ -1,4 +1,4 @@
-//! What people did to queues and jobs: who, when, why. Appended only; the application's role has no right to more.
+//! What people did to queues, jobs and the console's users: who, when, why. Appended only; the application's role has no right to more.
 //!
 //! Actions on jobs are appended by the statements of `store::jobs` that change them, those on queues by
 //! `store::queue_controls`: always in the transaction of the change.
@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::domain::ids::JobId;
+use crate::domain::{console_access::AccessName, ids::JobId};
 
 /// Who changes something, and why.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub struct OperatorAction {
     pub done_at: DateTime<Utc>,
     /// Who.
     pub done_by: String,
-    /// What: pause, resume, limit, cancel, retry or discard.
+    /// What: pause, resume, limit, cancel, retry or discard; to many jobs: change_jobs.
     pub action: String,
     /// To which queue or lane.
     pub queue: Option<String>,
@@ -52,6 +52,52 @@ pub(super) async fn record_on_queue(
         operator.name,
         action,
         queue,
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Appends an action on a user or a token of the console.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn record_on_access(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    action: &str,
+    name: &AccessName,
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, access_name, reason, detail) VALUES ($1, $2, $3, $4, $5)",
+        operator.name,
+        action,
+        name.as_str(),
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Appends that somebody had a job change many others; each of them gets an action of its own.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_bulk_change(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    job_id: JobId,
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, job_id, reason, detail) VALUES ($1, 'change_jobs', $2, $3, $4)",
+        operator.name,
+        job_id.0,
         operator.reason,
         detail,
     )
