@@ -13,9 +13,9 @@ ALTER TABLE operator_actions
     ADD COLUMN subject text,
     DROP CONSTRAINT operator_actions_check,
     DROP CONSTRAINT operator_actions_action_check,
-    ADD CONSTRAINT operator_actions_check CHECK (num_nonnulls(queue, job_id, subject) = 1),
+    ADD CONSTRAINT operator_actions_check CHECK (num_nonnulls(queue, job_id, access_name, subject) = 1),
     ADD CONSTRAINT operator_actions_action_check CHECK (action ~ '^[a-z_]{1,30}$');
-COMMENT ON COLUMN operator_actions.subject IS 'what else it was done to: schedule/<name>, bill_run/<id>, notification/<id>';
+COMMENT ON COLUMN operator_actions.subject IS 'what else it was done to: schedule/<name>, bill_run/<id>, notification/<id>, dead_letters/<kind>';
 CREATE INDEX operator_actions_of_person ON operator_actions (done_by, id);
 
 CREATE INDEX invoice_events_newest ON invoice_events (occurred_at, reseller_id, sequence);

@@ -10,6 +10,8 @@ pub mod billing_period;
 pub mod branding;
 pub mod charge;
 pub mod charge_file;
+pub mod console_access;
+pub mod console_url;
 pub mod country;
 pub mod csv_options;
 pub mod currency_view;

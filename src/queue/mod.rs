@@ -41,11 +41,11 @@ mod worker;
 
 pub use admission::admit;
 pub use attempt::{Attempt, Effects, Finished};
-pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, ReadEnvelope, Refusal, check_keys};
+pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PrepareJob, ReadEnvelope, Refusal, check_keys};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use redis_facts::{LaneStreams, RedisFacts, RedisRights};
 pub use registry::Registry;
-pub use schedules::{ScheduleError, next_tick};
+pub use schedules::{ScheduleError, next_tick, run_schedule_now};
 pub use servers::{InvalidServers, Servers};
 pub use streams::Streams;
 pub use worker::{StoppedWorking, Worker, WorkerSettings};

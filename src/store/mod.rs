@@ -1,6 +1,6 @@
 //! All SQL: one function per question, named for it, on a connection the caller owns.
 //!
-//! Called by `jobs`, `queue`, `cli` and `http`. Tables live in the schema `billrunner`, which the connection's search
+//! Called by `jobs`, `queue`, `cli`, `console` and `http`. Tables live in the schema `billrunner`, which the connection's search
 //! path names. Queries are checked against the migrations at compile time (`bin/prepare` renews the offline data).
 
 use std::error::Error;
@@ -19,6 +19,8 @@ mod charge_rows;
 pub mod charge_sums;
 pub mod charges;
 pub mod checks;
+pub mod console_sessions;
+pub mod console_tokens;
 pub mod csv_options;
 pub mod custom_fields;
 pub mod database;
@@ -40,6 +42,7 @@ pub mod job_list;
 pub mod job_rates;
 pub mod job_status;
 pub mod jobs;
+pub mod login_attempts;
 pub mod mail_flow;
 pub mod mail_outcomes;
 pub mod mail_policies;
@@ -60,6 +63,7 @@ pub mod stale_drafts;
 pub mod standing;
 pub mod sum_checks;
 pub mod suppressions;
+pub mod users;
 pub mod waivers;
 pub mod workers;
 

@@ -1,4 +1,5 @@
-//! What people did to queues, jobs, schedules, bill runs and mails: who, when, why. Appended only; the application's role has no right to more.
+//! What people did to queues, jobs, schedules, bill runs, mails and the console's users: who, when, why. Appended only; the
+//! application's role has no right to more.
 //!
 //! Actions on jobs are appended by the statements of `store::jobs` that change them, those on queues by
 //! `store::queue_controls`, and so on: always in the transaction of the change.
@@ -6,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::domain::ids::JobId;
+use crate::domain::{console_access::AccessName, ids::JobId};
 
 /// Who changes something, and why.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +27,15 @@ pub struct OperatorAction {
     pub done_at: DateTime<Utc>,
     /// Who.
     pub done_by: String,
-    /// What: pause, resume, limit, cancel, retry, discard, run or resend.
+    /// What: pause, resume, limit, cancel, retry, discard, run or resend; to many jobs: `change_jobs`.
     pub action: String,
     /// To which queue or lane.
     pub queue: Option<String>,
     /// To which job.
     pub job_id: Option<JobId>,
-    /// To what else: `schedule/<name>`, `bill_run/<id>` or `notification/<id>`.
+    /// To which user or token of the console.
+    pub access_name: Option<String>,
+    /// To what else: `schedule/<name>`, `bill_run/<id>`, `notification/<id>` or `dead_letters/<kind>`.
     pub subject: Option<String>,
     /// Why.
     pub reason: String,
@@ -56,6 +59,52 @@ pub(super) async fn record_on_queue(
         operator.name,
         action,
         queue,
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Appends an action on a user or a token of the console.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn record_on_access(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    action: &str,
+    name: &AccessName,
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, access_name, reason, detail) VALUES ($1, $2, $3, $4, $5)",
+        operator.name,
+        action,
+        name.as_str(),
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Appends that somebody had a job change many others; each of them gets an action of its own.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_bulk_change(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    job_id: JobId,
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, job_id, reason, detail) VALUES ($1, 'change_jobs', $2, $3, $4)",
+        operator.name,
+        job_id.0,
         operator.reason,
         detail,
     )
@@ -95,7 +144,7 @@ pub struct ActionFilter {
     pub done_by: Option<String>,
     /// Only these, such as `pause`.
     pub action: Option<String>,
-    /// On this queue, lane or subject.
+    /// On this queue, lane, user, token or subject.
     pub on: Option<String>,
     /// On this job.
     pub job_id: Option<JobId>,
@@ -114,10 +163,10 @@ pub async fn list(
 ) -> sqlx::Result<Vec<OperatorAction>> {
     sqlx::query_as!(
         OperatorAction,
-        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", subject, reason, detail
+        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", access_name, subject, reason, detail
            FROM operator_actions
            WHERE ($1::text IS NULL OR done_by = $1) AND ($2::text IS NULL OR action = $2)
-             AND ($3::text IS NULL OR $3 IN (queue, subject)) AND ($4::uuid IS NULL OR job_id = $4)
+             AND ($3::text IS NULL OR $3 IN (queue, access_name, subject)) AND ($4::uuid IS NULL OR job_id = $4)
              AND ($5::bigint IS NULL OR id < $5)
            ORDER BY id DESC LIMIT $6"#,
         filter.done_by,
@@ -138,7 +187,7 @@ pub async fn list(
 pub async fn of_job(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Vec<OperatorAction>> {
     sqlx::query_as!(
         OperatorAction,
-        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", subject, reason, detail
+        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", access_name, subject, reason, detail
            FROM operator_actions WHERE job_id = $1 ORDER BY id LIMIT 1000"#,
         id.0,
     )
@@ -153,7 +202,7 @@ pub async fn of_job(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Ve
 pub async fn of_queue(connection: &mut PgConnection, queue: &str, limit: i64) -> sqlx::Result<Vec<OperatorAction>> {
     sqlx::query_as!(
         OperatorAction,
-        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", subject, reason, detail
+        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", access_name, subject, reason, detail
            FROM operator_actions WHERE queue = $1 ORDER BY id DESC LIMIT $2"#,
         queue,
         limit,

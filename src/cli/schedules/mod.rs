@@ -3,6 +3,8 @@
 mod bill_runs;
 mod definition;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use sqlx::PgConnection;
@@ -10,7 +12,7 @@ use sqlx::PgConnection;
 use super::{Failure, Output, enqueue, operator::PerhapsWithReason, setup};
 use crate::{
     config::Config,
-    queue::next_tick,
+    queue::{next_tick, run_schedule_now},
     store::{
         operator_actions::Operator,
         schedules::{self, Schedule},
@@ -103,7 +105,8 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
         }
         Command::RunNow { name, wait, asked } => {
             let found = find(&mut connection, &name).await?;
-            let id = crate::jobs::registry().run_schedule_now(&mut connection, &found, asked.operator()).await?;
+            let prepare = Arc::new(crate::jobs::registry()).preparer();
+            let id = run_schedule_now(&mut connection, &prepare, &found, asked.operator()).await?;
             if !wait {
                 return output.value(&serde_json::json!({ "job_id": id }), |_| format!("job {id} is accepted"));
             }
