@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use billrunner::{
     domain::schedule::MissedPolicy,
-    queue::{ScheduleError, next_tick},
+    queue::{ScheduleError, next_tick, run_schedule_now},
     store::{
         operator_actions::Operator,
         schedules::{self, NewSchedule, Schedule},
@@ -360,8 +360,8 @@ async fn a_job_started_out_of_turn_has_an_id_of_its_own_and_leaves_the_ticks_alo
     save(&bench, &hourly("turn", MissedPolicy::Skip)).await?;
     let before = find(&bench, "turn").await?;
     let mut connection = bench.pool().acquire().await?;
-    let first = bench.registry.run_schedule_now(&mut connection, &before, ANN).await?;
-    let second = bench.registry.run_schedule_now(&mut connection, &before, ANN).await?;
+    let first = run_schedule_now(&mut connection, &bench.registry.preparer(), &before, ANN).await?;
+    let second = run_schedule_now(&mut connection, &bench.registry.preparer(), &before, ANN).await?;
     assert_ne!(first, second);
     let after = find(&bench, "turn").await?;
     assert_eq!((after.last_job_id, after.next_run_at, after.last_tick_at), (Some(second), before.next_run_at, None));

@@ -24,15 +24,18 @@ pub fn ended(window: Window, points: &[Point]) -> Markup {
     let most = points.iter().map(|point| point.done + point.dead).max().unwrap_or_default();
     let top = round_up(most.max(4));
     let (done, dead) = bars(points, top);
-    let description = describe_ended(window, points);
-    let lines = [top, top / 2, 0].map(|value| (plot_y(share(value, top)), shorten(value)));
-    let plot = html! {
-        path.done d=(done) {}
-        path.dead d=(dead) {}
+    let drawing = Drawing {
+        id: "ended",
+        title: "Jobs that ended",
+        description: describe_ended(window, points),
+        lines: [top, top / 2, 0].map(|value| (plot_y(share(value, top)), shorten(value))).into(),
+        plot: html! {
+            path.bar.good d=(done) {}
+            path.bar.bad d=(dead) {}
+        },
+        legend: [("good", "done"), ("bad", "died")],
     };
-    drawing("ended", "Jobs that ended", &description, &lines, window, points, &plot, |point| {
-        format!("{} done, {} died", point.done, point.dead)
-    })
+    drawing.render(window, points, |point| format!("{} done, {} died", point.done, point.dead))
 }
 
 /// Draws within which time half, and 95 of 100, of the jobs started; the scale is logarithmic.
@@ -40,62 +43,74 @@ pub fn waits(window: Window, points: &[Point]) -> Markup {
     let longest = points.iter().filter_map(|point| point.slowest_waits).fold(100.0, f64::max);
     let top = WAIT_LINES.iter().map(|(ms, _)| *ms).find(|ms| *ms >= longest).unwrap_or(longest);
     let place = |ms: f64| plot_y(ms.max(1.0).log10() / top.log10());
-    let lines: Vec<(f64, String)> = WAIT_LINES
-        .iter()
-        .filter(|(ms, _)| *ms <= top)
-        .map(|(ms, text)| (place(*ms), (*text).to_owned()))
-        .collect();
-    let plot = html! {
-        path.slowest d=(line(points, |point| point.slowest_waits.map(place))) {}
-        path.median d=(line(points, |point| point.median_wait.map(place))) {}
+    let lines = WAIT_LINES.iter().filter(|(ms, _)| *ms <= top);
+    let drawing = Drawing {
+        id: "waits",
+        title: "Wait from due to start",
+        description: describe_waits(window, points),
+        lines: lines.map(|(ms, text)| (place(*ms), (*text).to_owned())).collect(),
+        plot: html! {
+            path.line.second d=(line(points, |point| point.slowest_waits.map(place))) {}
+            path.line d=(line(points, |point| point.median_wait.map(place))) {}
+        },
+        legend: [("first", "half started within"), ("second", "95 of 100 started within")],
     };
-    let description = describe_waits(window, points);
-    drawing("waits", "Wait from due to start", &description, &lines, window, points, &plot, |point| {
-        match (point.median_wait, point.slowest_waits) {
-            (Some(median), Some(slowest)) => {
-                format!("half within {}, 95 % within {}", describe_wait(median), describe_wait(slowest))
-            }
-            _ => "no job".to_owned(),
+    drawing.render(window, points, |point| match (point.median_wait, point.slowest_waits) {
+        (Some(median), Some(slowest)) => {
+            format!("half within {}, 95 % within {}", describe_wait(median), describe_wait(slowest))
         }
+        _ => "no job".to_owned(),
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a drawing is made of; each is said once")]
-fn drawing(
-    id: &str,
-    title: &str,
-    description: &str,
-    lines: &[(f64, String)],
-    window: Window,
-    points: &[Point],
-    plot: &Markup,
-    say: impl Fn(&Point) -> String,
-) -> Markup {
-    let (titled, described) = (format!("{id}-title"), format!("{id}-description"));
-    html! {
-        svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby=(format!("{titled} {described}")) {
-            title id=(titled) { (title) }
-            desc id=(described) { (description) }
-            @for (y, text) in lines {
-                path.line d=(format!("M{LEFT} {y:.1}H{WIDTH}")) {}
-                text.scale x=(LEFT - 8.0) y=(format!("{:.1}", y + 4.0)) { (text) }
-            }
-            (plot)
-            (instants(window, points))
-            @for (place, point) in points.iter().enumerate() {
-                rect.step x=(format!("{:.1}", plot_x(place, points))) y=(TOP) width=(format!("{:.1}", step(points)))
-                    height=(HEIGHT - TOP - BOTTOM) {
-                    title { (write_instant(window, point)) ": " (say(point)) }
+/// A chart before its frame is drawn.
+struct Drawing {
+    id: &'static str,
+    title: &'static str,
+    description: String,
+    /// Where lines lie, and what is written beside them.
+    lines: Vec<(f64, String)>,
+    plot: Markup,
+    /// Classes of what is drawn, and what that means.
+    legend: [(&'static str, &'static str); 2],
+}
+
+impl Drawing {
+    fn render(&self, window: Window, points: &[Point], say: impl Fn(&Point) -> String) -> Markup {
+        let (title, description) = (format!("{}-title", self.id), format!("{}-description", self.id));
+        html! {
+            svg.chart viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-labelledby=(format!("{title} {description}")) {
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description) }
+                @for (y, text) in &self.lines {
+                    path.axis d=(format!("M{LEFT} {y:.1}H{WIDTH}")) {}
+                    text.scale x=(LEFT - 8.0) y=(format!("{:.1}", y + 4.0)) { (text) }
+                }
+                (self.plot)
+                (instants(window, points))
+                @for (place, point) in points.iter().enumerate() {
+                    rect.step x=(format!("{:.1}", plot_x(place, points))) y=(TOP) width=(format!("{:.1}", step(points)))
+                        height=(HEIGHT - TOP - BOTTOM) {
+                        title { (write_instant(window, point)) ": " (say(point)) }
+                    }
                 }
             }
+            p.legend { @for (class, meaning) in self.legend { span class=(class) { (meaning) } " " } }
+            (self.figures(window, points, say))
         }
-        details.figures {
-            summary { "Figures" }
-            table {
-                thead { tr { th scope="col" { "from (UTC)" } th scope="col" { (title) } } }
-                tbody {
-                    @for point in points.iter().rev().filter(|point| point.done + point.dead > 0) {
-                        tr { th scope="row" { (write_instant(window, point)) } td { (say(point)) } }
+    }
+
+    /// The same in a table, for who does not see the chart.
+    fn figures(&self, window: Window, points: &[Point], say: impl Fn(&Point) -> String) -> Markup {
+        html! {
+            details {
+                summary { "Figures" }
+                table {
+                    thead { tr { th scope="col" { "from (UTC)" } th scope="col" { (self.title) } } }
+                    tbody {
+                        @for point in points.iter().rev().filter(|point| point.done + point.dead > 0) {
+                            tr { th scope="row" { (write_instant(window, point)) } td { (say(point)) } }
+                        }
                     }
                 }
             }

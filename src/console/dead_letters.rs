@@ -6,7 +6,7 @@
 use axum::{
     Router,
     extract::{Query, State},
-    response::{Html, Redirect},
+    response::Redirect,
     routing::{get, post},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{Change, Frame, Problem, Shared, instant, page};
+use super::{Change, Frame, Problem, Shared, count, elements, instant, page};
 use crate::store::{
     dead_letters::{self, DeadFilter, DeadGroup},
     operator_actions::record_on_subject,
@@ -43,18 +43,14 @@ pub(super) fn router() -> Router<Shared> {
     Router::new().route("/dead", get(show)).route("/dead/decide", post(decide))
 }
 
-async fn show(
-    State(console): State<Shared>,
-    Query(asked): Query<Asked>,
-    frame: Frame,
-) -> Result<Html<String>, Problem> {
+async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: Frame) -> Result<Markup, Problem> {
     let filter = DeadFilter {
         kind: asked.kind.filter(|kind| !kind.is_empty()),
         queue: asked.queue.filter(|queue| !queue.is_empty()),
         ..DeadFilter::default()
     };
     let data = load(&mut *console.pool.acquire().await?, &filter).await?;
-    Ok(Html(page(&frame, "Dead letters", render(&frame, &data)).into_string()))
+    Ok(page(&frame, "Dead letters", render(&frame, &data)))
 }
 
 async fn load(connection: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Data> {
@@ -65,17 +61,18 @@ async fn load(connection: &mut PgConnection, filter: &DeadFilter) -> sqlx::Resul
 }
 
 fn render(frame: &Frame, data: &Data) -> Markup {
-    let count: i64 = data.groups.iter().map(|group| group.count).sum();
+    let total: i64 = data.groups.iter().map(|group| group.count).sum();
     html! {
         @if data.groups.is_empty() {
-            p.empty { "No job is dead. A job is dead once its attempts are spent, or a failure is for good." }
+            p.muted { "No job is dead. A job is dead once its attempts are spent, or a failure is for good." }
         } @else {
-            p.lead {
-                (count) @if count >= LOOKED_AT { " of the newest" } " dead jobs, by kind and by what they died of; ids and numbers are folded."
+            p {
+                @if total >= LOOKED_AT { "The newest " } (count(total))
+                " dead jobs, by kind and by what they died of. Ids and numbers in errors are folded."
             }
             @for group in data.groups.iter().take(SHOWN_GROUPS) { (card(frame, group, data.seen_at)) }
             @if data.groups.len() > SHOWN_GROUPS {
-                p.note { "And " (data.groups.len() - SHOWN_GROUPS) " smaller groups: decide on these first." }
+                p.muted { "And " (data.groups.len() - SHOWN_GROUPS) " smaller groups: decide on these first." }
             }
         }
     }
@@ -84,22 +81,21 @@ fn render(frame: &Frame, data: &Data) -> Markup {
 fn card(frame: &Frame, group: &DeadGroup, seen_at: DateTime<Utc>) -> Markup {
     let sample = frame.href(&format!("/jobs/{}", group.sample_job_id));
     html! {
-        section.card.group {
-            h2 { span.figure { (group.count) } " " code { (group.kind) } }
-            pre.error { (if group.error.is_empty() { "no error was recorded" } else { &group.error }) }
-            dl.figures {
-                div { dt { "first died" } dd { (instant(group.first_died_at)) } }
-                div { dt { "last died" } dd { (instant(group.last_died_at)) } }
-                div { dt { "look" } dd { a href=(sample) { "one of them" } " · " a href=(frame.href(&search(group))) { "all in the search" } } }
+        section.panel {
+            h2 { span.number { (count(group.count)) } " × " code { (group.kind) } }
+            pre { (if group.error.is_empty() { "no error was recorded" } else { &group.error }) }
+            p.muted {
+                "Died from " (instant(group.first_died_at)) " to " (instant(group.last_died_at)) ". "
+                a href=(sample) { "Look at one" } " or " a href=(frame.href(&search(group))) { "at all of them" } "."
             }
             @if frame.may_act() {
-                div.acts {
+                div.choices {
                     details {
-                        summary { "Retry all " (group.count) }
+                        summary { "Retry all " (count(group.count)) }
                         (frame.form("/dead/decide", fields(group, seen_at, "retry"), "Make them due again"))
                     }
                     details {
-                        summary { "Discard all " (group.count) }
+                        summary { "Discard all " (count(group.count)) }
                         (frame.form_to_end("/dead/decide", fields(group, seen_at, "discard"), "Discard them for good"))
                     }
                 }
@@ -122,12 +118,7 @@ fn fields(group: &DeadGroup, seen_at: DateTime<Utc>, decision: &str) -> Markup {
 fn search(group: &DeadGroup) -> String {
     let pieces = group.error.split("<id>").flat_map(|piece| piece.split('#'));
     let piece = pieces.map(str::trim).max_by_key(|piece| piece.len()).unwrap_or_default();
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("state", "dead").append_pair("kind", &group.kind);
-    if !piece.is_empty() {
-        query.append_pair("error", piece);
-    }
-    format!("/jobs?{}", query.finish())
+    elements::address("/jobs", &[("state", Some("dead")), ("kind", Some(&group.kind)), ("error", Some(piece))])
 }
 
 async fn decide(State(console): State<Shared>, frame: Frame, change: Change) -> Result<Redirect, Problem> {
@@ -143,12 +134,12 @@ async fn decide(State(console): State<Shared>, frame: Frame, change: Change) -> 
     let operator = change.operator();
     let payload = json!({ "decision": decision, "filter": filter, "reason": operator.reason });
     let mut transaction = console.pool.begin().await?;
-    let count = dead_letters::count(&mut transaction, &filter).await?;
-    if count == 0 {
+    let dead = dead_letters::count(&mut transaction, &filter).await?;
+    if dead == 0 {
         return Err(Problem::Refused("none of these jobs is dead any more; somebody was faster".to_owned()));
     }
     let id = console.hand_in(&mut transaction, "clear_dead_letters", payload, operator).await?;
-    let detail = format!("{count} jobs that died of: {}", filter.folded_error.as_deref().unwrap_or_default());
+    let detail = format!("{dead} jobs that died of: {}", filter.folded_error.as_deref().unwrap_or_default());
     record_on_subject(&mut transaction, operator, decision, &format!("dead_letters/{kind}"), Some(&detail)).await?;
     transaction.commit().await?;
     Ok(Redirect::to(&frame.href(&format!("/bulk/{id}"))))

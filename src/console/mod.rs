@@ -6,20 +6,35 @@
 
 mod access;
 mod assets;
+mod audit;
+mod bill_run;
+mod bill_runs;
 mod bulk;
 mod change;
+mod chart;
 mod cookie;
+mod dead_letters;
+mod elements;
 mod forgery;
 mod frame;
+mod hand_in;
 mod job;
 mod jobs;
 mod login;
 mod moment;
+mod notification;
+mod notifications;
+mod overview;
 mod passwords;
 mod queues;
+mod rates;
 mod reach;
+mod schedules;
+mod search;
 mod section;
+mod suppressions;
 mod users;
+mod workers;
 
 use std::sync::Arc;
 
@@ -27,8 +42,7 @@ use axum::{
     Router,
     http::{HeaderValue, StatusCode, header},
     middleware::{from_fn_with_state, map_response},
-    response::{IntoResponse, Redirect, Response},
-    routing::get,
+    response::{IntoResponse, Response},
 };
 use sqlx::PgPool;
 
@@ -41,7 +55,7 @@ use crate::{
 
 pub use change::Change;
 pub use frame::{Frame, Visitor, bare_page, page};
-pub use moment::{age, instant};
+pub use moment::{age, count, instant};
 pub use passwords::{UnusableHash, hash_password};
 pub use reach::Reach;
 pub use section::Section;
@@ -64,6 +78,8 @@ pub struct Console {
     pub lanes: Vec<String>,
     /// Makes the jobs that do what takes longer than an answer.
     pub prepare: PrepareJob,
+    /// Right-hand side of Message-IDs.
+    pub mail_domain: Arc<str>,
     reach: Reach,
     demo: Option<Secret>,
     passwords: passwords::Passwords,
@@ -87,10 +103,18 @@ impl Console {
             kinds: registry.kinds().map(str::to_owned).collect(),
             lanes: registry.lane_names().map(str::to_owned).collect(),
             prepare: registry.preparer(),
+            mail_domain: "billrunner.invalid".into(),
             reach,
             demo: None,
             passwords: passwords::Passwords::default(),
         }
+    }
+
+    /// Says what the Message-IDs of mails that are sent again end with.
+    #[must_use]
+    pub fn with_mail_domain(mut self, domain: &str) -> Self {
+        self.mail_domain = domain.into();
+        self
     }
 
     /// Lets everybody on this machine in as an operator while there is no user. `random` makes the demo's forms.
@@ -110,7 +134,16 @@ pub fn router(console: Console) -> Router {
         .merge(job::router())
         .merge(bulk::router())
         .merge(users::router())
-        .route("/", get(Redirect::to("queues")))
+        .merge(overview::router())
+        .merge(dead_letters::router())
+        .merge(schedules::router())
+        .merge(workers::router())
+        .merge(bill_runs::router())
+        .merge(bill_run::router())
+        .merge(notifications::router())
+        .merge(notification::router())
+        .merge(suppressions::router())
+        .merge(audit::router())
         .merge(login::logout_router())
         .layer(from_fn_with_state(console.clone(), access::guard));
     let pages = guarded

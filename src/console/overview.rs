@@ -6,7 +6,6 @@
 use axum::{
     Router,
     extract::{Query, State},
-    response::Html,
     routing::get,
 };
 use chrono::{DateTime, Months, NaiveDate, Utc};
@@ -15,7 +14,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::{
-    Frame, Problem, Shared, age, chart, instant, page,
+    Frame, Problem, Shared, age, chart, count, elements, instant, page,
     rates::{self, Point, Window},
 };
 use crate::{
@@ -54,15 +53,11 @@ pub(super) fn router() -> Router<Shared> {
     Router::new().route("/", get(show))
 }
 
-async fn show(
-    State(console): State<Shared>,
-    Query(asked): Query<Asked>,
-    frame: Frame,
-) -> Result<Html<String>, Problem> {
+async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: Frame) -> Result<Markup, Problem> {
     let window = Window::of(asked.window.as_deref());
     let today = console.clock.now().date_naive();
     let data = load(&mut *console.pool.acquire().await?, &console.lanes, window, today).await?;
-    Ok(Html(page(&frame, "Overview", render(&frame, &data)).into_string()))
+    Ok(page(&frame, "Overview", render(&frame, &data)))
 }
 
 /// Asks for everything on the page.
@@ -86,21 +81,25 @@ async fn load(
 }
 
 fn render(frame: &Frame, data: &Data) -> Markup {
+    let own = frame.href(&format!("/?window={}", data.window.as_str()));
     html! {
-        div id="standing" hx-get=(frame.href(&format!("/?window={}", data.window.as_str()))) hx-trigger="every 10s"
-            hx-select="#standing" hx-swap="outerHTML" {
+        div id="standing" hx-get=(own) hx-trigger="every 10s" hx-select="#standing" hx-swap="outerHTML" {
             (oldest(frame, &data.standing))
             (queues(frame, &data.standing.lanes))
         }
         section aria-labelledby="traffic" {
-            h2 id="traffic" { "The last " (data.window.title()) }
-            (windows(frame, data.window))
+            div.heading { h2 id="traffic" { "The last " (data.window.title()) } (windows(frame, data.window)) }
             div.charts {
-                div.card { h3 { "Jobs that ended" } (chart::ended(data.window, &data.points)) (legend(&["done", "dead"])) }
-                div.card { h3 { "Wait from due to start" } (chart::waits(data.window, &data.points))
-                    (legend(&["median", "slowest"])) }
+                div.panel {
+                    h3 { "Jobs that ended" }
+                    (chart::ended(data.window, &data.points))
+                }
+                div.panel {
+                    h3 { "Wait from due to start" }
+                    (chart::waits(data.window, &data.points))
+                }
             }
-            p.note { "Counted until " (instant(data.counted_until)) " UTC: a minute is counted once it has been over for a minute." }
+            p.muted { "Counted until " (instant(data.counted_until)) " UTC: a minute is counted once it has been over for a minute." }
             (mails(frame, data))
         }
         (months(frame, &data.months))
@@ -114,27 +113,31 @@ fn oldest(frame: &Frame, standing: &Standing) -> Markup {
     let oldest = waiting.max_by(|a, b| age_of(a).total_cmp(&age_of(b)));
     let troubles = verdict::troubles(&standing.facts);
     html! {
-        section.verdict.well[troubles.is_empty()].wrong[!troubles.is_empty()] aria-labelledby="verdict" {
+        section.standing aria-labelledby="verdict" {
             div.oldest {
                 p.label { "Oldest waiting job" }
                 @match oldest {
                     Some(lane) => {
-                        p.figure { (age(lane.oldest_waiting_seconds)) }
-                        p.note { "in " a href=(frame.href(&format!("/jobs?state=scheduled&queue={}", lane.queue))) { (lane.queue) } }
+                        p.age { (age(lane.oldest_waiting_seconds)) }
+                        p.muted { "in " a href=(frame.href(&jobs_in(&lane.queue, "scheduled"))) { (lane.queue) } }
                     }
-                    None => { p.figure { "none" } p.note { "no job waits" } }
+                    None => { p.age { "0s" } p.muted { "no job waits" } }
                 }
             }
-            div {
+            div.said.well[troubles.is_empty()] {
                 h2 id="verdict" { @if troubles.is_empty() { "All is well" } @else { "Needs somebody" } }
                 @if troubles.is_empty() {
-                    p { (alive(standing)) ", nothing waits for long and nothing waits for a decision." }
+                    p { (alive(standing)) ". No job waits for long, none for a decision." }
                 } @else {
-                    ul.troubles { @for trouble in &troubles { li { (told(frame, trouble)) } } }
+                    ul { @for trouble in &troubles { li { (told(frame, trouble)) } } }
                 }
             }
         }
     }
+}
+
+fn jobs_in(queue: &str, state: &str) -> String {
+    elements::address("/jobs", &[("state", Some(state)), ("queue", Some(queue))])
 }
 
 fn alive(standing: &Standing) -> String {
@@ -164,7 +167,7 @@ fn queues(frame: &Frame, lanes: &[LaneStanding]) -> Markup {
     html! {
         section aria-labelledby="queues" {
             h2 id="queues" { "Queues" }
-            div.wide {
+            div.scroll {
                 table {
                     thead {
                         tr {
@@ -190,15 +193,15 @@ fn queue(frame: &Frame, lane: &LaneStanding) -> Markup {
         tr {
             th scope="row" {
                 a href=(frame.href("/queues")) { (name) }
-                @if lane.is_paused { " " span.state.paused { "paused" } }
+                @if lane.is_paused { " " (elements::state("paused")) }
             }
-            td.number {
+            td.number.zero[lane.oldest_waiting_age_seconds <= 0.0] {
                 @if lane.oldest_waiting_age_seconds > 0.0 { strong { (age(lane.oldest_waiting_age_seconds)) } } @else { "–" }
             }
             @for (state, count) in counts {
-                td.number.zero[count < 1.0].dead[state == "dead" && count >= 1.0] {
+                td.number.zero[count < 1.0] {
                     @if count < 1.0 { "0" } @else {
-                        a href=(frame.href(&format!("/jobs?state={state}&queue={name}"))) { (capped(count)) }
+                        a.bad[state == "dead"] href=(frame.href(&jobs_in(name, state))) { (capped(count)) }
                     }
                 }
             }
@@ -207,9 +210,10 @@ fn queue(frame: &Frame, lane: &LaneStanding) -> Markup {
 }
 
 /// Writes a count, and that there are more where counting stopped.
-#[expect(clippy::cast_precision_loss, reason = "the limit is a small number")]
-fn capped(count: f64) -> String {
-    if count >= COUNTED_AT_MOST as f64 { format!("{COUNTED_AT_MOST}+") } else { format!("{count:.0}") }
+#[expect(clippy::cast_possible_truncation, reason = "counting stops far below 2^53")]
+fn capped(number: f64) -> String {
+    let number = number as i64;
+    if number >= COUNTED_AT_MOST { format!("{}+", count(COUNTED_AT_MOST)) } else { count(number) }
 }
 
 fn windows(frame: &Frame, shown: Window) -> Markup {
@@ -223,27 +227,19 @@ fn windows(frame: &Frame, shown: Window) -> Markup {
     }
 }
 
-fn legend(classes: &[&str]) -> Markup {
-    let meaning = |class: &str| match class {
-        "done" => "done",
-        "dead" => "died",
-        "median" => "half started within",
-        _ => "95 of 100 started within",
-    };
-    html! { p.legend { @for class in classes { span class=(class) { (meaning(class)) } } } }
-}
-
 fn mails(frame: &Frame, data: &Data) -> Markup {
     html! {
-        h3 { "Mails of the last " (data.window.title()) }
+        h3 { "Mails" }
         @if data.mails.is_empty() {
-            p.empty { "No mail was to be sent." }
+            p.muted { "No mail was to be sent in the last " (data.window.title()) "." }
         } @else {
-            dl.figures {
+            div.figures {
                 @for mail in &data.mails {
-                    div {
-                        dt { (mail.state) }
-                        dd { a href=(frame.href(&format!("/notifications?state={}", mail.state))) { (mail.count) } }
+                    div.figure {
+                        span.label { (mail.state) }
+                        a.value href=(frame.href(&elements::address("/notifications", &[("state", Some(&mail.state))]))) {
+                            (count(mail.count))
+                        }
                     }
                 }
             }
@@ -256,9 +252,9 @@ fn months(frame: &Frame, months: &[BilledMonth]) -> Markup {
         section aria-labelledby="months" {
             h2 id="months" { "Invoices" }
             @if months.is_empty() {
-                p.empty { "No charges of the last months are imported. " code { "billrunner import" } " takes a charge file." }
+                p.muted { "No charges of the last months are imported. " code { "billrunner import" } " takes a charge file." }
             } @else {
-                div.wide {
+                div.scroll {
                     table {
                         thead {
                             tr {
@@ -278,13 +274,14 @@ fn months(frame: &Frame, months: &[BilledMonth]) -> Markup {
 
 fn billed_month(frame: &Frame, month: &BilledMonth) -> Markup {
     let period = month.billing_period_start.format("%Y-%m").to_string();
-    let runs = frame.href(&format!("/bill-runs?provider={}&period={period}", month.provider));
+    let runs = elements::address("/bill-runs", &[("provider", Some(&month.provider)), ("period", Some(&period))]);
+    let runs = frame.href(&runs);
     html! {
         tr {
             th scope="row" { (period) }
             td { a href=(runs) { (month.provider) } }
-            @for count in [month.draft, month.open, month.closed, month.void] {
-                td.number.zero[count == 0] { (count) }
+            @for invoices in [month.draft, month.open, month.closed, month.void] {
+                td.number.zero[invoices == 0] { (count(invoices)) }
             }
             td { (missing(&runs, month)) }
         }
@@ -295,15 +292,15 @@ fn billed_month(frame: &Frame, month: &BilledMonth) -> Markup {
 fn missing(runs: &str, month: &BilledMonth) -> Markup {
     html! {
         @if month.running > 0 {
-            span.state.running { "bill run runs" }
+            (elements::state("running"))
         } @else if month.missing_invoices > 0 {
-            a.dead href=(runs) { (month.missing_invoices) " without an invoice" }
+            a.bad href=(runs) { (count(month.missing_invoices)) " without an invoice" }
         } @else if month.needing_attention > 0 {
             a href=(runs) { "needs attention" }
         } @else if month.unbilled_resellers > 0 {
             "no bill run yet"
         } @else {
-            span.state.done { "complete" }
+            (elements::state("complete"))
         }
     }
 }

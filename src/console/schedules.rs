@@ -3,16 +3,16 @@
 use axum::{
     Router,
     extract::{Path, State},
-    response::{Html, Redirect},
+    response::Redirect,
     routing::{get, post},
 };
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use sqlx::PgConnection;
 
-use super::{Change, Frame, Problem, Shared, age, instant, page};
+use super::{Change, Frame, Problem, Shared, age, elements, instant, page};
 use crate::{
-    queue::{next_tick, run_schedule_now},
+    queue::{ScheduleError, next_tick, run_schedule_now},
     store::{
         schedules::{self, Schedule},
         standing,
@@ -37,9 +37,9 @@ pub(super) fn router() -> Router<Shared> {
         .route("/schedules/resume/{*name}", post(resume))
 }
 
-async fn show(State(console): State<Shared>, frame: Frame) -> Result<Html<String>, Problem> {
+async fn show(State(console): State<Shared>, frame: Frame) -> Result<Markup, Problem> {
     let data = load(&mut *console.pool.acquire().await?).await?;
-    Ok(Html(page(&frame, "Schedules", render(&frame, &data)).into_string()))
+    Ok(page(&frame, "Schedules", render(&frame, &data)))
 }
 
 async fn load(connection: &mut PgConnection) -> sqlx::Result<Data> {
@@ -48,29 +48,29 @@ async fn load(connection: &mut PgConnection) -> sqlx::Result<Data> {
 
 fn render(frame: &Frame, data: &Data) -> Markup {
     html! {
-        p.lead { "Instants are UTC. " code { "billrunner schedules set" } " makes one or changes what it starts." }
+        p { "Instants are UTC. " code { "billrunner schedules set" } " makes one or changes what it starts." }
         @for schedule in data.schedules.iter().take(SHOWN) { (card(frame, schedule, data.now)) }
-        @if data.schedules.is_empty() { p.empty { "There is no schedule." } }
+        @if data.schedules.is_empty() { p.muted { "There is no schedule." } }
         @if data.schedules.len() > SHOWN {
-            p.note { "And " (data.schedules.len() - SHOWN) " more; " code { "billrunner schedules list" } " shows all." }
+            p.muted { "And " (data.schedules.len() - SHOWN) " more; " code { "billrunner schedules list" } " shows all." }
         }
     }
 }
 
 fn card(frame: &Frame, schedule: &Schedule, now: DateTime<Utc>) -> Markup {
     html! {
-        section.card {
+        section.panel {
             h2 { code { (schedule.name) } " " (standing_of(schedule, now)) }
-            dl.figures {
-                div { dt { "starts" } dd { code { (schedule.kind) } } }
-                div { dt { "when" } dd { code { (schedule.cron) } " in " (schedule.time_zone) } }
-                div { dt { "next" } dd { (next(schedule, now)) } }
-                div { dt { "last tick" } dd { @match schedule.last_tick_at { Some(at) => (instant(at)), None => "none yet" } } }
-                div { dt { "last job" } dd { (last_job(frame, schedule)) } }
+            dl.facts {
+                dt { "Starts" } dd { code { (schedule.kind) } }
+                dt { "When" } dd { code { (schedule.cron) } " in " (schedule.time_zone) }
+                dt { "Next" } dd { (next(schedule, now)) }
+                dt { "Last tick" } dd { @match schedule.last_tick_at { Some(at) => (instant(at)), None => "none yet" } }
+                dt { "Last job" } dd { (last_job(frame, schedule)) }
             }
-            @if let Some(error) = &schedule.last_error { pre.error { (error) } }
+            @if let Some(error) = &schedule.last_error { pre { (error) } }
             @if let (Some(by), Some(reason)) = (&schedule.paused_by, &schedule.pause_reason) {
-                p.note { "Paused by " (by) ": " (reason) }
+                p.muted { "Paused by " (by) ": " (reason) }
             }
             @if frame.may_act() { (acts(frame, schedule)) }
         }
@@ -79,9 +79,9 @@ fn card(frame: &Frame, schedule: &Schedule, now: DateTime<Utc>) -> Markup {
 
 fn standing_of(schedule: &Schedule, now: DateTime<Utc>) -> Markup {
     html! {
-        @if schedule.paused_at.is_some() { span.state.paused { "paused" } }
-        @else if standing::is_failing(schedule, now) { span.state.dead { "fails" } }
-        @else { span.state.done { "in time" } }
+        @if schedule.paused_at.is_some() { (elements::state("paused")) }
+        @else if standing::is_failing(schedule, now) { (elements::state("failed")) }
+        @else { span.state.state-done { "in time" } }
     }
 }
 
@@ -101,7 +101,7 @@ fn last_job(frame: &Frame, schedule: &Schedule) -> Markup {
     html! {
         @match (schedule.last_job_id, schedule.last_job_state.as_deref()) {
             (Some(id), Some(state)) => {
-                a href=(frame.href(&format!("/jobs/{id}"))) { span class=(format!("state {state}")) { (state) } }
+                a href=(frame.href(&format!("/jobs/{id}"))) { (elements::state(state)) }
             }
             (Some(_), None) => "forgotten, as it is old",
             (None, _) => "none yet",
@@ -112,7 +112,7 @@ fn last_job(frame: &Frame, schedule: &Schedule) -> Markup {
 fn acts(frame: &Frame, schedule: &Schedule) -> Markup {
     let name = &schedule.name;
     html! {
-        div.acts {
+        div.choices {
             details {
                 summary { "Run now" }
                 (frame.form(&format!("/schedules/run/{name}"), html! {}, "Start its job"))
@@ -176,4 +176,13 @@ async fn resume(
         return Err(Problem::Refused(format!("schedule `{name}` is not paused")));
     }
     Ok(Redirect::to(&frame.href("/schedules")))
+}
+
+impl From<ScheduleError> for Problem {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::Database(error) => error.into(),
+            refused => Self::Refused(refused.to_string()),
+        }
+    }
 }

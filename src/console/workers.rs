@@ -1,10 +1,10 @@
 //! Who works: each process with its version and heartbeat, and what each does at this moment.
 
-use axum::{Router, extract::State, response::Html, routing::get};
+use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use sqlx::PgConnection;
 
-use super::{Frame, Problem, Shared, age, instant, page};
+use super::{Frame, Problem, Shared, age, elements, instant, page};
 use crate::{
     domain::worker_name::WorkerName,
     store::workers::{self, GONE_AFTER_SECS, RunningJob, WorkerRow},
@@ -25,9 +25,9 @@ pub(super) fn router() -> Router<Shared> {
     Router::new().route("/workers", get(show))
 }
 
-async fn show(State(console): State<Shared>, frame: Frame) -> Result<Html<String>, Problem> {
+async fn show(State(console): State<Shared>, frame: Frame) -> Result<Markup, Problem> {
     let data = load(&mut *console.pool.acquire().await?).await?;
-    Ok(Html(page(&frame, "Workers", render(&frame, &data)).into_string()))
+    Ok(page(&frame, "Workers", render(&frame, &data)))
 }
 
 async fn load(connection: &mut PgConnection) -> sqlx::Result<Data> {
@@ -39,14 +39,14 @@ fn render(frame: &Frame, data: &Data) -> Markup {
     let named = data.workers.len().min(SHOWN_WORKERS);
     html! {
         div id="workers" hx-get=(frame.href("/workers")) hx-trigger="every 10s" hx-select="#workers" hx-swap="outerHTML" {
-            p.lead { (alive) " alive, " (data.running.len()) " jobs run. " a href=(frame.href("/workers")) { "Refresh" } }
+            p { (alive) " alive, " (data.running.len()) " jobs run. " a href=(frame.href("/workers")) { "Refresh" } }
             @if data.workers.is_empty() {
-                p.empty { "No worker was here in the last day. Start " code { "billrunner worker" } "." }
+                p.muted { "No worker was here in the last day. Start " code { "billrunner worker" } "." }
             }
             @for worker in data.workers.iter().take(SHOWN_WORKERS) {
                 (card(frame, worker, data.running.iter().filter(|job| job.worker_id == worker.id).collect()))
             }
-            @if data.workers.len() > named { p.note { "And " (data.workers.len() - named) " more that were seen earlier." } }
+            @if data.workers.len() > named { p.muted { "And " (data.workers.len() - named) " more that were seen earlier." } }
         }
     }
 }
@@ -58,22 +58,21 @@ fn card(frame: &Frame, worker: &WorkerRow, runs: Vec<&RunningJob>) -> Markup {
     lanes.sort_unstable();
     lanes.dedup();
     html! {
-        section.card.gone[!is_alive] {
+        section.panel.gone[!is_alive] {
             h2 {
                 (if name.host.is_empty() { "unknown host" } else { name.host })
-                " " @if is_alive { span.state.done { "alive" } } @else { span.state.dead { "gone" } }
+                " " @if is_alive { (elements::state("alive")) } @else { span.state.state-dead { "gone" } }
             }
-            dl.figures {
-                div { dt { "process" } dd { (name.process) } }
-                div { dt { "version" } dd { (name.version) } }
-                div { dt { "started" } dd { (instant(worker.started_at)) } }
-                div { dt { "heartbeat" } dd { (age(worker.seen_seconds_ago)) " ago" } }
-                div { dt { "lanes at work" } dd { @if lanes.is_empty() { "none" } @else { (lanes.join(", ")) } } }
+            dl.facts {
+                dt { "Process" } dd { (name.process) ", version " (name.version) }
+                dt { "Started" } dd { (instant(worker.started_at)) }
+                dt { "Heartbeat" } dd { (age(worker.seen_seconds_ago)) " ago" }
+                dt { "Lanes at work" } dd { @if lanes.is_empty() { "none" } @else { (lanes.join(", ")) } }
             }
             @if runs.is_empty() {
-                p.empty { "Runs nothing at this moment." }
+                p.muted { "Runs nothing at this moment." }
             } @else {
-                div.wide {
+                div.scroll {
                     table {
                         thead {
                             tr {
@@ -86,7 +85,7 @@ fn card(frame: &Frame, worker: &WorkerRow, runs: Vec<&RunningJob>) -> Markup {
                         tbody { @for job in runs.iter().take(NAMED_JOBS) { (running(frame, job)) } }
                     }
                 }
-                @if runs.len() > NAMED_JOBS { p.note { "And " (runs.len() - NAMED_JOBS) " more." } }
+                @if runs.len() > NAMED_JOBS { p.muted { "And " (runs.len() - NAMED_JOBS) " more." } }
             }
         }
     }

@@ -17,6 +17,7 @@ mod admission;
 mod attempt;
 mod backend;
 mod backoff;
+mod batches;
 mod dispatch;
 mod envelope;
 mod in_hand;
@@ -41,6 +42,7 @@ mod worker;
 
 pub use admission::admit;
 pub use attempt::{Attempt, Effects, Finished};
+pub use batches::cancel_batch;
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PrepareJob, ReadEnvelope, Refusal, check_keys};
 pub use job::{Job, JobError, JobOptions, Queue, RequestId};
 pub use redis_facts::{LaneStreams, RedisFacts, RedisRights};

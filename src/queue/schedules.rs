@@ -196,19 +196,6 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         })
     }
 
-    /// Starts a schedule's job as [`run_schedule_now`] does.
-    ///
-    /// # Errors
-    /// [`ScheduleError`], when the job is refused.
-    pub async fn run_schedule_now(
-        self: &Arc<Self>,
-        connection: &mut PgConnection,
-        schedule: &Schedule,
-        operator: Operator<'_>,
-    ) -> Result<JobId, ScheduleError> {
-        run_schedule_now(connection, &self.preparer(), schedule, operator).await
-    }
-
     /// Makes the ledger row of a tick.
     fn prepare_tick(
         &self,
@@ -218,13 +205,13 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         key: &str,
     ) -> Result<NewJob, ScheduleError> {
         let payload = payload_template::render(&schedule.payload, tick, recurrence.time_zone())?;
-        let request = request(schedule, key);
+        let request = request_of(schedule, key);
         let requested_by = format!("schedule {}", schedule.name);
         Ok(self.prepare_kind(&schedule.kind, payload, request, requested_by, JobOptions::default())?)
     }
 }
 
-fn request(schedule: &NewSchedule, key: &str) -> RequestId {
+fn request_of(schedule: &NewSchedule, key: &str) -> RequestId {
     RequestId::new(SOURCE, format!("{}/{key}", schedule.name))
 }
 
@@ -243,7 +230,7 @@ pub async fn run_schedule_now(
     let recurrence = Recurrence::parse(&schedule.cron, &schedule.time_zone)?;
     let now = schedules::now(connection).await?;
     let payload = payload_template::render(&schedule.payload, now, recurrence.time_zone())?;
-    let request = request(&schedule, &format!("now/{}", JobId::new()));
+    let request = request_of(&schedule, &format!("now/{}", JobId::new()));
     let job = prepare(&schedule.kind, payload, request, operator.name)?;
     let mut transaction = connection.begin().await?;
     let answers = admission::admit(&mut transaction, vec![Ok(job)]).await?;

@@ -236,6 +236,8 @@ pub struct BillRunFilter<'a> {
     pub billing_period_start: Option<NaiveDate>,
     /// Whose id or sender's name is this.
     pub name: Option<&'a str>,
+    /// In this state.
+    pub state: Option<BillRunState>,
 }
 
 /// Returns the newest bill runs that ended with something for people to do.
@@ -269,13 +271,14 @@ pub async fn list(connection: &mut PgConnection, filter: &BillRunFilter<'_>, lim
            FROM bill_runs
            WHERE ($1::uuid IS NULL OR reseller_id = $1) AND ($2::text IS NULL OR provider = $2)
              AND ($3::date IS NULL OR billing_period_start = $3)
-             AND ($4::text IS NULL OR id::text = $4 OR run_id = $4)
+             AND ($4::text IS NULL OR id::text = $4 OR run_id = $4) AND ($6::text IS NULL OR state = $6)
            ORDER BY started_at DESC, id DESC LIMIT $5"#,
         filter.reseller_id.map(|id| id.0),
         filter.provider,
         filter.billing_period_start,
         filter.name,
         limit,
+        filter.state.map(BillRunState::as_str),
     )
     .fetch_all(connection)
     .await?;

@@ -56,6 +56,8 @@ pub mod price_book;
 pub mod price_terms;
 pub mod queue_controls;
 pub mod reconciliation;
+pub mod resellers;
+pub mod resend;
 pub mod schedules;
 pub mod scrape;
 pub mod server_facts;
