@@ -34,6 +34,7 @@ mod http_openapi;
 mod invoice_documents;
 mod invoice_guards;
 mod invoice_status;
+mod job_rates;
 mod lifecycle_properties;
 mod long_jobs;
 mod mail_bounces;
