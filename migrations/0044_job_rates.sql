@@ -1,8 +1,8 @@
 -- How many jobs ended when, and how long those that are done had waited for their start: what the console's charts are
 -- drawn from. Made of finished jobs once their minute is past, by a loop of the workers, never by who finishes a job.
 CREATE TABLE job_rates (
-    -- Every job is counted once for each length of step: an hour is drawn in minutes, a week in pieces of two hours.
-    step_minutes smallint    NOT NULL CHECK (step_minutes IN (1, 15, 120)),
+    -- Every job is counted once for each length of step: an hour is drawn in minutes, a week in pieces of four hours.
+    step_minutes smallint    NOT NULL CHECK (step_minutes IN (1, 30, 240)),
     begins_at    timestamptz NOT NULL,
     queue        text        NOT NULL,
     state        text        NOT NULL CHECK (state IN ('done', 'dead', 'discarded')),

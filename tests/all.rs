@@ -16,6 +16,8 @@ mod charge_files;
 mod charge_files_page;
 mod charge_sums;
 mod command_line;
+mod console_acts;
+mod console_pages;
 mod csv_options;
 mod customer_side;
 mod demo;

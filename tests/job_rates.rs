@@ -55,12 +55,12 @@ async fn counts_of_every_length_of_step_add_up_to_the_ledger() -> Result<()> {
     sqlx::query(ENDED).execute(&database.pool).await?;
     let until = now(&database.pool).await?;
     count_until(&database.pool, until).await?;
-    for step_minutes in [1, 15, 120] {
+    for step_minutes in [1, 30, 240] {
         let [counted, ledger] = both(&database.pool, step_minutes, until).await?;
         assert_eq!(counted, ledger, "steps of {step_minutes} minutes");
         assert_eq!(counted.len(), 6, "{counted:?}");
     }
-    let all: i64 = sqlx::query_scalar("SELECT sum(jobs)::bigint FROM job_rates WHERE step_minutes = 120")
+    let all: i64 = sqlx::query_scalar("SELECT sum(jobs)::bigint FROM job_rates WHERE step_minutes = 240")
         .fetch_one(&database.pool)
         .await?;
     let ended: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs WHERE finished_at < $1")
@@ -104,7 +104,7 @@ async fn each_minute_is_counted_once_whoever_counts_and_whoever_dies() -> Result
     first.rollback().await?;
     count_until(&database.pool, until).await?;
     count_until(&database.pool, until).await?;
-    let [counted, ledger] = both(&database.pool, 120, until).await?;
+    let [counted, ledger] = both(&database.pool, 240, until).await?;
     assert_eq!(counted, ledger);
     Ok(())
 }
@@ -115,11 +115,11 @@ async fn a_minute_that_is_not_past_is_left_for_later() -> Result<()> {
     sqlx::query(ENDED).execute(&database.pool).await?;
     let earlier = now(&database.pool).await? - TimeDelta::hours(3);
     count_until(&database.pool, earlier).await?;
-    let [counted, ledger] = both(&database.pool, 120, earlier).await?;
+    let [counted, ledger] = both(&database.pool, 240, earlier).await?;
     assert_eq!(counted, ledger);
     let later = now(&database.pool).await?;
     count_until(&database.pool, later).await?;
-    let [counted, ledger] = both(&database.pool, 120, later).await?;
+    let [counted, ledger] = both(&database.pool, 240, later).await?;
     assert_eq!(counted, ledger);
     let mut connection = database.pool.acquire().await?;
     let countable = job_rates::countable_until(&mut connection, 60.0).await?;

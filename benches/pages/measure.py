@@ -23,7 +23,7 @@ ROOT = HERE.parent.parent
 PAGES = ["/", "/?window=1h", "/?window=7d", "/queues", "/jobs", "/jobs?state=dead", "/jobs?kind=render_document",
          "/jobs?customer=Customer+7", "/jobs?error=no+exchange+rate", "/jobs/{job}", "/dead", "/schedules", "/workers",
          "/bill-runs", "/bill-runs/{run}", "/notifications", "/notifications?state=failed", "/notifications/{told}",
-         "/suppressions", "/audit", "/audit/invoices"]
+         "/notifications/suppressions", "/audit", "/audit/invoices"]
 LIMIT_MS = 100
 LIMIT_BYTES = 60_000
 

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Findings and parts of files shown; `billrunner bill-runs show` has all.
-const SHOWN: usize = 100;
+const SHOWN: usize = 40;
 /// States of a run's jobs, those that are over first; the others are drawn as what is left.
 const OVER: [&str; 3] = ["done", "dead", "discarded"];
 

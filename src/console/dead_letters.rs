@@ -24,7 +24,7 @@ use crate::store::{
 /// Dead jobs that are looked at, the newest: more are grouped as these are.
 const LOOKED_AT: i64 = 10_000;
 /// Groups shown.
-const SHOWN_GROUPS: usize = 50;
+const SHOWN_GROUPS: usize = 20;
 
 /// What the address asks for.
 #[derive(Debug, Default, Deserialize)]
@@ -89,15 +89,9 @@ fn card(frame: &Frame, group: &DeadGroup, seen_at: DateTime<Utc>) -> Markup {
                 a href=(sample) { "Look at one" } " or " a href=(frame.href(&search(group))) { "at all of them" } "."
             }
             @if frame.may_act() {
-                div.choices {
-                    details {
-                        summary { "Retry all " (count(group.count)) }
-                        (frame.form("/dead/decide", fields(group, seen_at, "retry"), "Make them due again"))
-                    }
-                    details {
-                        summary { "Discard all " (count(group.count)) }
-                        (frame.form_to_end("/dead/decide", fields(group, seen_at, "discard"), "Discard them for good"))
-                    }
+                details {
+                    summary { "Decide on " @if group.count == 1 { "it" } @else { "all " (count(group.count)) } }
+                    (frame.form("/dead/decide", fields(group, seen_at), "Do it"))
                 }
             }
         }
@@ -105,12 +99,18 @@ fn card(frame: &Frame, group: &DeadGroup, seen_at: DateTime<Utc>) -> Markup {
 }
 
 /// Says which jobs a form is about: those of the group that were dead when the page was made.
-fn fields(group: &DeadGroup, seen_at: DateTime<Utc>, decision: &str) -> Markup {
+fn fields(group: &DeadGroup, seen_at: DateTime<Utc>) -> Markup {
     html! {
-        input type="hidden" name="decision" value=(decision);
         input type="hidden" name="kind" value=(group.kind);
         input type="hidden" name="error" value=(group.error);
         input type="hidden" name="until" value=(seen_at.to_rfc3339_opts(SecondsFormat::Micros, true));
+        label {
+            "Decision"
+            select name="decision" required {
+                option value="retry" { "retry: due again, with all attempts ahead" }
+                option value="discard" { "discard: never run again" }
+            }
+        }
     }
 }
 

@@ -93,7 +93,7 @@ fn render(frame: &Frame, asked: &Asked, found: &[NotificationSummary]) -> Markup
     let next = last.map(|last| asked.address(Some(&last)));
     let first = asked.before.as_ref().map(|_| asked.address(None));
     html! {
-        p.actions { a.button.quiet href=(frame.href("/suppressions")) { "Suppression list" } }
+        p.actions { a.button.quiet href=(frame.href("/notifications/suppressions")) { "Suppression list" } }
         (search(frame, asked))
         @if shown.is_empty() { p.muted { "No notification matches." } } @else { (table(frame, shown)) }
         (elements::pages(frame, first.as_deref(), next.as_deref()))

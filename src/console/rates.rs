@@ -61,8 +61,8 @@ impl Window {
     pub fn steps(self) -> (i16, i32) {
         match self {
             Self::Hour => (1, 60),
-            Self::Day => (15, 96),
-            Self::Week => (120, 84),
+            Self::Day => (30, 48),
+            Self::Week => (240, 42),
         }
     }
 }

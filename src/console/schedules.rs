@@ -2,12 +2,13 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     response::Redirect,
     routing::{get, post},
 };
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use serde::Deserialize;
 use sqlx::PgConnection;
 
 use super::{Change, Frame, Problem, Shared, age, elements, instant, page};
@@ -19,11 +20,18 @@ use crate::{
     },
 };
 
-/// Schedules shown: a reseller with many providers has a dozen.
-const SHOWN: usize = 100;
+/// Schedules on a page.
+const ON_A_PAGE: usize = 20;
+
+/// What the address asks for.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    after: Option<String>,
+}
 
 /// What the page shows.
 struct Data {
+    /// Those of the page and those after it.
     schedules: Vec<Schedule>,
     now: DateTime<Utc>,
 }
@@ -37,22 +45,25 @@ pub(super) fn router() -> Router<Shared> {
         .route("/schedules/resume/{*name}", post(resume))
 }
 
-async fn show(State(console): State<Shared>, frame: Frame) -> Result<Markup, Problem> {
-    let data = load(&mut *console.pool.acquire().await?).await?;
+async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: Frame) -> Result<Markup, Problem> {
+    let data = load(&mut *console.pool.acquire().await?, asked.after.as_deref()).await?;
     Ok(page(&frame, "Schedules", render(&frame, &data)))
 }
 
-async fn load(connection: &mut PgConnection) -> sqlx::Result<Data> {
-    Ok(Data { now: schedules::now(&mut *connection).await?, schedules: schedules::list(connection).await? })
+async fn load(connection: &mut PgConnection, after: Option<&str>) -> sqlx::Result<Data> {
+    let now = schedules::now(&mut *connection).await?;
+    let mut schedules = schedules::list(connection).await?;
+    schedules.retain(|schedule| after.is_none_or(|after| schedule.name.as_str() > after));
+    Ok(Data { schedules, now })
 }
 
 fn render(frame: &Frame, data: &Data) -> Markup {
     html! {
         p { "Instants are UTC. " code { "billrunner schedules set" } " makes one or changes what it starts." }
-        @for schedule in data.schedules.iter().take(SHOWN) { (card(frame, schedule, data.now)) }
+        @for schedule in data.schedules.iter().take(ON_A_PAGE) { (card(frame, schedule, data.now)) }
         @if data.schedules.is_empty() { p.muted { "There is no schedule." } }
-        @if data.schedules.len() > SHOWN {
-            p.muted { "And " (data.schedules.len() - SHOWN) " more; " code { "billrunner schedules list" } " shows all." }
+        @if let Some(last) = data.schedules.get(ON_A_PAGE - 1).filter(|_| data.schedules.len() > ON_A_PAGE) {
+            p { a href=(frame.href(&elements::address("/schedules", &[("after", Some(&last.name))]))) { "More schedules" } }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Addresses shown; `billrunner suppressions list` has all.
-const SHOWN: i64 = 100;
+const SHOWN: i64 = 40;
 /// Changes shown, the newest.
 const SHOWN_CHANGES: i64 = 20;
 
@@ -41,9 +41,9 @@ struct Data {
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
-        .route("/suppressions", get(show))
-        .route("/suppressions/add", post(add))
-        .route("/suppressions/remove", post(remove))
+        .route("/notifications/suppressions", get(show))
+        .route("/notifications/suppressions/add", post(add))
+        .route("/notifications/suppressions/remove", post(remove))
 }
 
 async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: Frame) -> Result<Markup, Problem> {
@@ -76,7 +76,7 @@ fn render(frame: &Frame, data: &Data) -> Markup {
         @if frame.may_act() {
             details {
                 summary { "Never write to an address" }
-                (frame.form("/suppressions/add", html! {
+                (frame.form("/notifications/suppressions/add", html! {
                     input type="hidden" name="reseller" value=(reseller);
                     label { "Address" input name="address" type="email" required autocomplete="off"; }
                 }, "Put it on the list"))
@@ -93,7 +93,7 @@ fn render(frame: &Frame, data: &Data) -> Markup {
 
 fn choice(frame: &Frame, data: &Data, chosen: ResellerId) -> Markup {
     html! {
-        form.filter method="get" action=(frame.href("/suppressions")) {
+        form.filter method="get" action=(frame.href("/notifications/suppressions")) {
             label {
                 "Reseller"
                 select name="reseller" {
@@ -137,7 +137,7 @@ fn take_off(frame: &Frame, reseller: ResellerId, listed: &Suppression) -> Markup
     html! {
         details {
             summary { "Take it off" }
-            (frame.form("/suppressions/remove", html! {
+            (frame.form("/notifications/suppressions/remove", html! {
                 input type="hidden" name="reseller" value=(reseller);
                 input type="hidden" name="address" value=(listed.email);
             }, "Write to it again"))
@@ -198,5 +198,5 @@ async fn remove(State(console): State<Shared>, frame: Frame, change: Change) -> 
 }
 
 fn back(frame: &Frame, reseller: ResellerId) -> Redirect {
-    Redirect::to(&frame.href(&format!("/suppressions?reseller={reseller}")))
+    Redirect::to(&frame.href(&format!("/notifications/suppressions?reseller={reseller}")))
 }

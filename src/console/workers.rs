@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// Jobs of a worker that are named; the rest is counted.
-const NAMED_JOBS: usize = 20;
+const NAMED_JOBS: usize = 5;
 /// Workers shown; those that are gone come last.
-const SHOWN_WORKERS: usize = 60;
+const SHOWN_WORKERS: usize = 25;
 
 /// What the page shows.
 struct Data {

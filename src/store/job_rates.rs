@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 /// Lengths of step that every job is counted for.
-const STEPS_MINUTES: [i16; 3] = [1, 15, 120];
+const STEPS_MINUTES: [i16; 3] = [1, 30, 240];
 /// Minutes counted in one transaction: at 10,000 jobs a second some million rows.
 const MINUTES_AT_ONCE: i32 = 2;
 /// How many steps of each length are kept: twice what is drawn.
