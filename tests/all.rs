@@ -17,6 +17,7 @@ mod charge_files_page;
 mod charge_sums;
 mod command_line;
 mod console_acts;
+mod console_browser;
 mod console_pages;
 mod csv_options;
 mod customer_side;

@@ -10,7 +10,6 @@ use billrunner::{
     },
     jobs::{DiscardInvoice, InitialStatus},
 };
-use serde_json::json;
 use sqlx::FromRow;
 
 use crate::support::{
@@ -173,9 +172,7 @@ async fn a_bill_run_shows_its_proof_and_only_one_that_runs_is_cancelled() -> Res
     assert_eq!(watch.operator.done(&cancel, &[WHY]).await?, path);
     assert_eq!(watch.one::<String>("SELECT cancelled_by || ': ' || cancel_reason FROM bill_runs").await?, "operator: as a test asks");
     assert_eq!(watch.recorded().await?, [recorded("cancel", &format!("bill_run/{id}"))]);
-    let dry = json!({ "dry_run": true });
     let planned = billrunner::jobs::StartBillRun { dry_run: true, ..watch.desk.business.bill_run(InitialStatus::Draft, None) };
-    assert_eq!(serde_json::to_value(&planned)?["dry_run"], dry["dry_run"]);
     watch.desk.office.done(&planned).await?;
     assert!(watch.viewer.page("/bill-runs").await?.contains("Dry runs"));
     watch.desk.close().await

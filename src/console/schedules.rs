@@ -53,7 +53,9 @@ async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: 
 async fn load(connection: &mut PgConnection, after: Option<&str>) -> sqlx::Result<Data> {
     let now = schedules::now(&mut *connection).await?;
     let mut schedules = schedules::list(connection).await?;
-    schedules.retain(|schedule| after.is_none_or(|after| schedule.name.as_str() > after));
+    // In the database's order, which is not that of bytes everywhere.
+    let before = schedules.iter().position(|schedule| Some(schedule.name.as_str()) == after);
+    schedules.drain(..before.map_or(0, |place| place + 1));
     Ok(Data { schedules, now })
 }
 
