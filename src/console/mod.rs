@@ -9,8 +9,10 @@ mod assets;
 mod bulk;
 mod change;
 mod cookie;
+mod elements;
 mod forgery;
 mod frame;
+mod hand_in;
 mod job;
 mod jobs;
 mod login;
@@ -18,6 +20,7 @@ mod moment;
 mod passwords;
 mod queues;
 mod reach;
+mod search;
 mod section;
 mod users;
 
@@ -41,7 +44,7 @@ use crate::{
 
 pub use change::Change;
 pub use frame::{Frame, Visitor, bare_page, page};
-pub use moment::{age, instant};
+pub use moment::{age, count, instant};
 pub use passwords::{UnusableHash, hash_password};
 pub use reach::Reach;
 pub use section::Section;
@@ -102,15 +105,14 @@ impl Console {
 }
 
 /// Returns the pages, under the console's path prefix.
-pub fn router(console: Console) -> Router {
-    let console = Arc::new(console);
+pub fn router(console: Shared) -> Router {
     let guarded = Router::new()
         .merge(queues::router())
         .merge(jobs::router())
         .merge(job::router())
         .merge(bulk::router())
         .merge(users::router())
-        .route("/", get(Redirect::to("queues")))
+        .route("/", get(async |frame: Frame| Redirect::to(&frame.href("/queues"))))
         .merge(login::logout_router())
         .layer(from_fn_with_state(console.clone(), access::guard));
     let pages = guarded
@@ -120,7 +122,11 @@ pub fn router(console: Console) -> Router {
         .layer(map_response(secure));
     let base = console.reach.base().to_owned();
     let pages = pages.with_state(console);
-    if base.is_empty() { pages } else { Router::new().nest(&base, pages) }
+    if base.is_empty() {
+        return pages;
+    }
+    let to_base = || get(Redirect::to(&base));
+    Router::new().nest(&base, pages).route("/", to_base()).route(&format!("{base}/"), to_base())
 }
 
 /// Adds what keeps a browser from doing more with a page than showing it and sending its forms.
