@@ -5,19 +5,21 @@ use std::{
     process::Stdio,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use billrunner::{
-    console::hash_password,
-    domain::console_access::{AccessName, Role},
+    domain::console_access::Role,
     jobs::{CheckHistory, InitialStatus},
-    store::{operator_actions::Operator, queue_controls, users},
+    store::{operator_actions::Operator, queue_controls},
 };
 use tokio::{process::Command, time::timeout};
 
-use crate::support::{desk::Desk, visitor::ConsoleDoor, worker::{DEADLINE, until}};
+use crate::support::{
+    console::{Desktop, PASSWORD, add_user},
+    desk::Desk,
+    worker::{DEADLINE, until},
+};
 
 const NAME: &str = "ana";
-const PASSWORD: &str = "correct horse battery";
 const TEST: Operator<'_> = Operator { name: "test", reason: "before the browser comes" };
 /// Five jobs that die of the same.
 const DIED: &str = "
@@ -45,10 +47,8 @@ async fn morning() -> Result<Desk> {
     desk.execute(DIED).await?;
     let mut transaction = desk.office.pool.begin().await?;
     queue_controls::pause(&mut transaction, "billing.aws", TEST, None).await?;
-    let hash = hash_password(&PASSWORD.into(), [7; 16])?;
-    let name: AccessName = NAME.parse()?;
-    ensure!(users::add(&mut transaction, &name, Role::Operator, &hash, TEST).await?, "the first user");
     transaction.commit().await?;
+    add_user(&desk.office.pool, NAME, Role::Operator).await?;
     desk.office.hand_in(&desk.business.bill_run(InitialStatus::Draft, None)).await?;
     until("the bill run", || async {
         let waiting = "SELECT count(*) FROM jobs WHERE kind = 'generate_invoice'";
@@ -66,9 +66,9 @@ async fn an_operator_finds_retries_pauses_and_watches_in_a_browser() -> Result<(
         return Ok(());
     };
     let desk = morning().await?;
-    let door = ConsoleDoor::open(&desk.office.pool, &desk.office.streams, &desk.office.registry).await?;
+    let desktop = Desktop::open(&desk.office.pool).await?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/console.mjs");
-    let address = format!("http://127.0.0.1:{}", door.address.port());
+    let address = format!("http://127.0.0.1:{}", desktop.address.port());
     let run = Command::new("node")
         .arg(script)
         .args([address.as_str(), NAME, PASSWORD])

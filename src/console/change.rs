@@ -36,6 +36,15 @@ impl Fields {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.exact(name).map(str::trim).filter(|value| !value.is_empty())
     }
+
+    /// Reads a field; `None` where it is left out or empty.
+    ///
+    /// # Errors
+    /// When it does not read: names the field and what is wrong with it.
+    pub fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let read = self.get(name).map(str::parse).transpose();
+        read.map_err(|error: T::Err| Problem::Invalid(format!("{name}: {error}")))
+    }
 }
 
 /// A change, asked for by somebody who may.
@@ -50,6 +59,11 @@ impl Change {
     /// Says who asks and why, for the history.
     pub fn operator(&self) -> Operator<'_> {
         Operator { name: &self.name, reason: &self.reason }
+    }
+
+    /// Returns all fields.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// Returns a field's text; `None` where it is left out or empty.
@@ -67,8 +81,7 @@ impl Change {
     /// # Errors
     /// When it does not read: names the field and what is wrong with it.
     pub fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
-        let read = self.field(name).map(str::parse).transpose();
-        read.map_err(|error: T::Err| Problem::Invalid(format!("{name}: {error}")))
+        self.fields.read(name)
     }
 
     /// Reads a field that cannot be left out.

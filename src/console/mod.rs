@@ -42,7 +42,8 @@ use axum::{
     Router,
     http::{HeaderValue, StatusCode, header},
     middleware::{from_fn_with_state, map_response},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
 };
 use sqlx::PgPool;
 
@@ -126,8 +127,7 @@ impl Console {
 }
 
 /// Returns the pages, under the console's path prefix.
-pub fn router(console: Console) -> Router {
-    let console = Arc::new(console);
+pub fn router(console: Shared) -> Router {
     let guarded = Router::new()
         .merge(queues::router())
         .merge(jobs::router())
@@ -153,7 +153,11 @@ pub fn router(console: Console) -> Router {
         .layer(map_response(secure));
     let base = console.reach.base().to_owned();
     let pages = pages.with_state(console);
-    if base.is_empty() { pages } else { Router::new().nest(&base, pages) }
+    if base.is_empty() {
+        return pages;
+    }
+    let to_base = || get(Redirect::to(&base));
+    Router::new().nest(&base, pages).route("/", to_base()).route(&format!("{base}/"), to_base())
 }
 
 /// Adds what keeps a browser from doing more with a page than showing it and sending its forms.

@@ -1,4 +1,4 @@
-//! Instants and ages, as pages write them: UTC, with the exact instant for machines.
+//! Instants, ages and counts, as pages write them: UTC, with the exact instant for machines.
 
 use std::time::Duration;
 
@@ -22,6 +22,20 @@ pub fn age(seconds: f64) -> String {
     shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
 }
 
+/// Writes a number with a comma between thousands.
+pub fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let sign = if number < 0 { "-" } else { "" };
+    let mut written = String::from(sign);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            written.push(',');
+        }
+        written.push(digit);
+    }
+    written
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,6 +53,13 @@ mod tests {
             (-3.0, "0s"),
         ] {
             assert_eq!(age(seconds), text, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "-1,234,567")] {
+            assert_eq!(count(number), text);
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod invoice;
 pub mod invoice_detail;
 pub mod invoice_event;
 pub mod invoice_status;
+pub mod job_action;
 pub mod language_tag;
 pub mod lines;
 pub mod mail_flow;

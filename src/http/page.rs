@@ -1,8 +1,8 @@
-//! The page of counts, and what the demo lets its visitor open.
+//! The page of what the demo lets its visitor open.
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::store::{invoice_list::InvoiceSummary, job_list::QueueCount};
+use crate::store::invoice_list::InvoiceSummary;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -12,11 +12,8 @@ th, td { text-align: left; padding: .4rem .8rem; border-bottom: 1px solid #8884;
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 ";
 
-/// States in the order of a job's life.
-const STATES: [&str; 6] = ["scheduled", "dispatched", "running", "done", "dead", "discarded"];
-
-/// Makes the page; `demo` is the invoices and the names of the mails that can be opened.
-pub fn overview(counts: &[QueueCount], demo: Option<(&[InvoiceSummary], &[String])>) -> Markup {
+/// Makes the page of the invoices and the names of the mails that can be opened.
+pub fn papers(invoices: &[InvoiceSummary], mails: &[String]) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -28,34 +25,9 @@ pub fn overview(counts: &[QueueCount], demo: Option<(&[InvoiceSummary], &[String
             }
             body {
                 h1 { "billrunner" }
-                (queues(counts))
-                @if let Some((invoices, mails)) = demo {
-                    (invoice_table(invoices))
-                    (mail_list(mails))
-                }
-            }
-        }
-    }
-}
-
-fn queues(counts: &[QueueCount]) -> Markup {
-    let mut names: Vec<&str> = counts.iter().map(|count| count.queue.as_str()).collect();
-    names.dedup();
-    let count = |queue: &str, state: &str| {
-        counts.iter().find(|count| count.queue == queue && count.state == state).map_or(0, |count| count.count)
-    };
-    html! {
-        h2 { "Queues" }
-        @if names.is_empty() {
-            p { "No job has been accepted yet." }
-        } @else {
-            table {
-                thead { tr { th scope="col" { "queue" } @for state in STATES { th scope="col" .number { (state) } } } }
-                tbody {
-                    @for name in names {
-                        tr { th scope="row" { (name) } @for state in STATES { td .number { (count(name, state)) } } }
-                    }
-                }
+                p { a href="/" { "The console" } }
+                (invoice_table(invoices))
+                (mail_list(mails))
             }
         }
     }

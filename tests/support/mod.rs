@@ -7,6 +7,7 @@ pub mod business;
 pub mod charge_text;
 pub mod clinic;
 pub mod compatibility;
+pub mod console;
 pub mod customer;
 pub mod delivery_report;
 pub mod desk;
@@ -29,7 +30,6 @@ pub mod redis;
 pub mod redis_users;
 pub mod s3;
 pub mod site;
-pub mod visitor;
 pub mod worker;
 
 use std::time::Duration;
