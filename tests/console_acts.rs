@@ -141,7 +141,7 @@ async fn a_schedule_is_paused_resumed_and_started_with_its_record() -> Result<()
     assert_eq!(watch.done(&path("pause"), &[WHY]).await?, "/schedules");
     assert_eq!(watch.operator.post(&path("pause"), &[WHY]).await?.status, 409);
     let page = watch.viewer.page("/schedules").await?;
-    assert!(page.contains("Paused by operator: as a test asks") && page.contains("when it is resumed"), "{page}");
+    assert!(page.contains("Paused by <bdi>operator</bdi>: <bdi>as a test asks</bdi>") && page.contains("when it is resumed"), "{page}");
     assert_eq!(watch.done(&path("resume"), &[WHY]).await?, "/schedules");
     let leads = watch.done(&path("run"), &[WHY]).await?;
     let id: JobId = leads.strip_prefix("/jobs/").context("a job")?.parse()?;

@@ -205,10 +205,10 @@ async fn workers_are_shown_with_what_they_do() -> Result<()> {
     let house = House::build(0).await?;
     house.execute(WORK).await?;
     let page = house.viewer().await?.page("/workers").await?;
-    for said in ["worker-1.example", "42, version 0.9.0", "1 alive, 1 jobs run", "gone", "3m", "40 of 100 rows"] {
+    for said in ["worker-1.example", "<bdi>42</bdi>, version <bdi>0.9.0</bdi>", "1 alive, 1 jobs run", "gone", "3m", "40 of 100 <bdi>rows</bdi>"] {
         assert!(page.contains(said), "`{said}` is not in {page}");
     }
-    assert!(page.contains(r#"<a href="/jobs/00000000-0000-7000-8000-00000000000a">import_charges</a>"#), "{page}");
+    assert!(page.contains(r#"<a href="/jobs/00000000-0000-7000-8000-00000000000a"><bdi>import_charges</bdi></a>"#), "{page}");
     Ok(())
 }
 

@@ -128,12 +128,12 @@ fn action_row(frame: &Frame, action: &OperatorAction) -> Markup {
     html! {
         tr {
             th scope="row" { (instant(action.done_at)) }
-            td { a href=(frame.href(&by)) { (action.done_by) } }
+            td { a href=(frame.href(&by)) { bdi { (action.done_by) } } }
             td { a href=(frame.href(&what)) { (action.action.replace('_', " ")) } }
             td { (thing(frame, action)) }
             td.long {
-                (action.reason)
-                @if let Some(detail) = &action.detail { p.muted { (detail) } }
+                bdi { (action.reason) }
+                @if let Some(detail) = &action.detail { p.muted { bdi { (detail) } } }
             }
         }
     }
@@ -156,7 +156,7 @@ fn thing(frame: &Frame, action: &OperatorAction) -> Markup {
         _ => None,
     };
     let words = subject.replacen('/', " ", 1).replace('_', " ");
-    html! { @if let Some(path) = path { a href=(frame.href(&path)) { (words) } } @else { (words) } }
+    html! { @if let Some(path) = path { a href=(frame.href(&path)) { bdi { (words) } } } @else { bdi { (words) } } }
 }
 
 async fn show_events(
@@ -214,17 +214,17 @@ fn event_row(frame: &Frame, event: &EventSummary) -> Markup {
     html! {
         tr {
             th scope="row" { (instant(event.place.occurred_at)) }
-            td { a href=(frame.href(&jobs)) { (event.invoice_name) } }
-            td { (event.customer_name) }
+            td { a href=(frame.href(&jobs)) { bdi { (event.invoice_name) } } }
+            td { bdi { (event.customer_name) } }
             td.nowrap {
                 (elements::state(&event.name)) " "
                 span.muted { (event.from_status.as_deref().unwrap_or("none")) " → " (event.to_status) }
             }
             td {
-                (event.actor)
+                bdi { (event.actor) }
                 @if let Some(id) = event.job_id { " " a href=(frame.href(&format!("/jobs/{id}"))) { "job" } }
             }
-            td.long { (event.reason.as_deref().unwrap_or_default()) }
+            td.long { bdi { (event.reason.as_deref().unwrap_or_default()) } }
         }
     }
 }

@@ -12,7 +12,7 @@ use bigdecimal::Zero;
 use maud::{Markup, html};
 use sqlx::{Acquire, PgConnection};
 
-use super::{Change, Frame, Problem, Shared, elements, instant, page};
+use super::{Change, Frame, Problem, Shared, count, elements, instant, page};
 use crate::{
     domain::{
         bill_run::{Balance, BillRunState, Finding, plain_text},
@@ -108,7 +108,7 @@ fn verdict(data: &Data) -> Markup {
     html! {
         @match run.state {
             BillRunState::Running if run.cancelled_by.is_some() => p.verdict.warn {
-                "It is cancelled by " (run.cancelled_by.as_deref().unwrap_or_default()) " and ends."
+                "It is cancelled by " bdi { (run.cancelled_by.as_deref().unwrap_or_default()) } " and ends."
             },
             BillRunState::Running => p.verdict.warn { "It runs; whether the month is complete is proved at its end." },
             BillRunState::Complete => p.verdict {
@@ -118,8 +118,8 @@ fn verdict(data: &Data) -> Markup {
                 "It needs attention: " (data.findings.len()) " findings below, each with what to do."
             },
             BillRunState::Cancelled => p.verdict.warn {
-                "Cancelled by " (run.cancelled_by.as_deref().unwrap_or("somebody")) ": "
-                (run.cancel_reason.as_deref().unwrap_or_default())
+                "Cancelled by " bdi { (run.cancelled_by.as_deref().unwrap_or("somebody")) } ": "
+                bdi { (run.cancel_reason.as_deref().unwrap_or_default()) }
             },
         }
     }
@@ -140,7 +140,7 @@ fn progress(data: &Data) -> Markup {
                 rect class="bar bad" x=(of("done")) y="0" width=(of("dead")) height="1" {}
                 rect class="bar warn" x=(of("done") + of("dead")) y="0" width=(of("discarded")) height="1" {}
             }
-            p { strong.number { (over) } " of " (total) " jobs are over" }
+            p { strong.number { (count(over)) } " of " (count(total)) " jobs are over" }
         }
     }
 }
@@ -153,9 +153,9 @@ fn jobs_by_state(frame: &Frame, data: &Data) -> Markup {
     let batch = data.run.batch_id.map(|id| id.to_string());
     html! {
         ul.chips {
-            @for (state, count) in &data.outcomes {
+            @for (state, jobs) in &data.outcomes {
                 @let query = [("batch", batch.as_deref()), ("state", Some(state.as_str()))];
-                li { a.chip href=(frame.href(&elements::address("/jobs", &query))) { (elements::state(state)) " " (count) } }
+                li { a.chip href=(frame.href(&elements::address("/jobs", &query))) { (elements::state(state)) " " (count(*jobs)) } }
             }
         }
     }
@@ -164,11 +164,11 @@ fn jobs_by_state(frame: &Frame, data: &Data) -> Markup {
 fn facts(frame: &Frame, run: &BillRun) -> Markup {
     html! {
         dl.facts {
-            dt { "Name" } dd { (run.run_id) ", round " (run.round) }
+            dt { "Name" } dd { bdi { (run.run_id) } ", round " (run.round) }
             dt { "Reseller" } dd { code { (run.reseller_id) } }
-            dt { "Started" } dd { (instant(run.started_at)) " by " (run.started_by) }
+            dt { "Started" } dd { (instant(run.started_at)) " by " bdi { (run.started_by) } }
             dt { "Ended" } dd { @match run.finished_at { Some(at) => (instant(at)), None => "not yet" } }
-            dt { "Invoices" } dd { (run.generation_count) " to generate, " (run.existing_count) " left alone" }
+            dt { "Invoices" } dd { (count(run.generation_count)) " to generate, " (count(run.existing_count)) " left alone" }
             dt { "Options" } dd { code { (run.options) } }
             @if let Some(batch_id) = run.batch_id {
                 dt { "Proof" } dd { a href=(frame.href(&format!("/jobs/{batch_id}"))) { "the job that proves it" } }
@@ -189,9 +189,9 @@ fn findings(findings: &[Finding]) -> Markup {
                 tbody {
                     @for finding in findings.iter().take(SHOWN) {
                         tr {
-                            th.long scope="row" { (elements::state(finding.kind.as_str())) " " (finding.what) }
-                            td { (finding.customer_name.as_deref().unwrap_or("–")) }
-                            td { (finding.invoice.as_deref().unwrap_or("–")) }
+                            th.long scope="row" { (elements::state(finding.kind.as_str())) " " bdi { (finding.what) } }
+                            td { bdi { (finding.customer_name.as_deref().unwrap_or("–")) } }
+                            td { bdi { (finding.invoice.as_deref().unwrap_or("–")) } }
                             td.number { @if let Some(amount) = &finding.amount { (plain_text(amount)) " " (finding.currency) } }
                             td.long { (finding.kind.way_out()) }
                         }
@@ -223,8 +223,8 @@ fn balances(balances: &[Balance]) -> Markup {
                 tbody {
                     @for balance in balances.iter().take(SHOWN) {
                         tr {
-                            th.long scope="row" { (balance.file_name) }
-                            td { (balance.billing_account_id) }
+                            th.long scope="row" { bdi { (balance.file_name) } }
+                            td { bdi { (balance.billing_account_id) } }
                             @for amount in sides(balance) { td.number { (plain_text(amount)) } }
                             td.nowrap {
                                 @if balance.difference().is_zero() { span.good { "yes" } " " (balance.currency) }

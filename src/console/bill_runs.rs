@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{Frame, Problem, Shared, elements, instant, page};
+use super::{Frame, Problem, Shared, count, elements, instant, page};
 use crate::{
     domain::{
         bill_run::BillRunState,
@@ -102,13 +102,13 @@ fn table(frame: &Frame, runs: &[BillRun]) -> Markup {
                     @for run in runs {
                         tr {
                             th scope="row" { a href=(frame.href(&format!("/bill-runs/{}", run.id))) { (run.billing_period) } }
-                            td { (run.provider) }
-                            td { (run.run_id) @if run.round > 1 { span.muted { " round " (run.round) } } }
+                            td { bdi { (run.provider) } }
+                            td { bdi { (run.run_id) } @if run.round > 1 { span.muted { " round " (run.round) } } }
                             td { (elements::state(run.state.as_str())) }
-                            td.number { (run.generation_count) }
-                            td.number { (run.existing_count) }
+                            td.number { (count(run.generation_count)) }
+                            td.number { (count(run.existing_count)) }
                             td { (instant(run.started_at)) }
-                            td { (run.started_by) }
+                            td { bdi { (run.started_by) } }
                         }
                     }
                 }
@@ -129,9 +129,9 @@ fn dry_runs(frame: &Frame, jobs: &[JobRow]) -> Markup {
                     @for job in jobs {
                         tr {
                             th scope="row" { (job_link(frame, job.id, &text(job, "billing_period"))) }
-                            td { (text(job, "provider")) }
+                            td { bdi { (text(job, "provider")) } }
                             td { (elements::state(&job.state)) }
-                            td { (job.requested_by) }
+                            td { bdi { (job.requested_by) } }
                             td { (instant(job.created_at)) }
                         }
                     }

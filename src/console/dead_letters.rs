@@ -82,8 +82,8 @@ fn card(frame: &Frame, group: &DeadGroup, seen_at: DateTime<Utc>) -> Markup {
     let sample = frame.href(&format!("/jobs/{}", group.sample_job_id));
     html! {
         section.panel {
-            h2 { span.number { (count(group.count)) } " × " code { (group.kind) } }
-            pre { (if group.error.is_empty() { "no error was recorded" } else { &group.error }) }
+            h2 { span.number { (count(group.count)) } " × " code { bdi { (group.kind) } } }
+            pre { bdi { (if group.error.is_empty() { "no error was recorded" } else { &group.error }) } }
             p.muted {
                 "Died from " (instant(group.first_died_at)) " to " (instant(group.last_died_at)) ". "
                 a href=(sample) { "Look at one" } " or " a href=(frame.href(&search(group))) { "at all of them" } "."

@@ -57,9 +57,9 @@ fn render(frame: &Frame, Data { told, history, contacts }: &Data) -> Markup {
     html! {
         section.panel {
             dl.facts {
-                dt { "Outcome" } dd { (elements::state(&told.state)) " " (told.reason.as_deref().unwrap_or_default()) }
-                dt { "Recipient" } dd { (told.recipient) }
-                dt { "About" } dd { (told.event) ": invoice " a href=(frame.href(&of_invoice)) { (told.invoice_name) } }
+                dt { "Outcome" } dd { (elements::state(&told.state)) " " bdi { (told.reason.as_deref().unwrap_or_default()) } }
+                dt { "Recipient" } dd { bdi { (told.recipient) } }
+                dt { "About" } dd { (told.event) ": invoice " a href=(frame.href(&of_invoice)) { bdi { (told.invoice_name) } } }
                 dt { "Intent" } dd { (told.intent) }
                 dt { "Language" } dd { (told.language) }
                 dt { "Message-ID" } dd { code { (told.message_id) } }
@@ -87,8 +87,8 @@ fn entries(history: &[HistoryEntry]) -> Markup {
                         tr {
                             th scope="row" { (instant(entry.noted_at)) }
                             td { (elements::state(&entry.what)) }
-                            td { (entry.noted_by.as_deref().unwrap_or_default()) }
-                            td.long { (entry.reason.as_deref().unwrap_or_default()) }
+                            td { bdi { (entry.noted_by.as_deref().unwrap_or_default()) } }
+                            td.long { bdi { (entry.reason.as_deref().unwrap_or_default()) } }
                         }
                     }
                 }

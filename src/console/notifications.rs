@@ -137,11 +137,11 @@ fn row(frame: &Frame, told: &NotificationSummary) -> Markup {
         tr {
             th scope="row" { a href=(frame.href(&format!("/notifications/{}", told.id))) { (instant(since)) } }
             td { (elements::state(&told.state)) }
-            td { (told.customer_name) }
-            td { (told.recipient) }
-            td { (told.invoice_name) }
+            td { bdi { (told.customer_name) } }
+            td { bdi { (told.recipient) } }
+            td { bdi { (told.invoice_name) } }
             td { (told.event) }
-            td.long { (told.reason.as_deref().unwrap_or_default()) }
+            td.long { bdi { (told.reason.as_deref().unwrap_or_default()) } }
         }
     }
 }

@@ -81,9 +81,9 @@ fn card(frame: &Frame, schedule: &Schedule, now: DateTime<Utc>) -> Markup {
                 dt { "Last tick" } dd { @match schedule.last_tick_at { Some(at) => (instant(at)), None => "none yet" } }
                 dt { "Last job" } dd { (last_job(frame, schedule)) }
             }
-            @if let Some(error) = &schedule.last_error { pre { (error) } }
+            @if let Some(error) = &schedule.last_error { pre { bdi { (error) } } }
             @if let (Some(by), Some(reason)) = (&schedule.paused_by, &schedule.pause_reason) {
-                p.muted { "Paused by " (by) ": " (reason) }
+                p.muted { "Paused by " bdi { (by) } ": " bdi { (reason) } }
             }
             @if frame.may_act() { (acts(frame, schedule)) }
         }

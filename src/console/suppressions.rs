@@ -120,10 +120,10 @@ fn table(frame: &Frame, reseller: ResellerId, addresses: &[Suppression]) -> Mark
                 tbody {
                     @for listed in addresses {
                         tr {
-                            th scope="row" { (listed.email) }
+                            th scope="row" { bdi { (listed.email) } }
                             td { (instant(listed.created_at)) }
-                            td { (listed.added_by.as_deref().unwrap_or("the directory")) }
-                            td.long { (listed.reason) }
+                            td { bdi { (listed.added_by.as_deref().unwrap_or("the directory")) } }
+                            td.long { bdi { (listed.reason) } }
                             @if frame.may_act() { td { (take_off(frame, reseller, listed)) } }
                         }
                     }
@@ -155,10 +155,10 @@ fn changes(changes: &[SuppressionAction]) -> Markup {
                     @for change in changes {
                         tr {
                             th scope="row" { (instant(change.done_at)) }
-                            td { (change.done_by) }
+                            td { bdi { (change.done_by) } }
                             td { (change.action) }
-                            td { (change.email) }
-                            td.long { (change.reason) }
+                            td { bdi { (change.email) } }
+                            td.long { bdi { (change.reason) } }
                         }
                     }
                 }

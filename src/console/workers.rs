@@ -4,7 +4,7 @@ use axum::{Router, extract::State, routing::get};
 use maud::{Markup, html};
 use sqlx::PgConnection;
 
-use super::{Frame, Problem, Shared, age, elements, instant, page};
+use super::{Frame, Problem, Shared, age, count, elements, instant, page};
 use crate::{
     domain::worker_name::WorkerName,
     store::workers::{self, GONE_AFTER_SECS, RunningJob, WorkerRow},
@@ -60,11 +60,11 @@ fn card(frame: &Frame, worker: &WorkerRow, runs: Vec<&RunningJob>) -> Markup {
     html! {
         section.panel.gone[!is_alive] {
             h2 {
-                (if name.host.is_empty() { "unknown host" } else { name.host })
+                bdi { (if name.host.is_empty() { "unknown host" } else { name.host }) }
                 " " @if is_alive { (elements::state("alive")) } @else { span.state.state-dead { "gone" } }
             }
             dl.facts {
-                dt { "Process" } dd { (name.process) ", version " (name.version) }
+                dt { "Process" } dd { bdi { (name.process) } ", version " bdi { (name.version) } }
                 dt { "Started" } dd { (instant(worker.started_at)) }
                 dt { "Heartbeat" } dd { (age(worker.seen_seconds_ago)) " ago" }
                 dt { "Lanes at work" } dd { @if lanes.is_empty() { "none" } @else { (lanes.join(", ")) } }
@@ -94,7 +94,7 @@ fn card(frame: &Frame, worker: &WorkerRow, runs: Vec<&RunningJob>) -> Markup {
 fn running(frame: &Frame, job: &RunningJob) -> Markup {
     html! {
         tr {
-            th scope="row" { a href=(frame.href(&format!("/jobs/{}", job.job_id))) { (job.kind) } }
+            th scope="row" { a href=(frame.href(&format!("/jobs/{}", job.job_id))) { bdi { (job.kind) } } }
             td { (job.queue) }
             td.number { (age(job.running_seconds)) }
             td { (progress(job)) }
@@ -107,9 +107,9 @@ fn progress(job: &RunningJob) -> Markup {
     html! {
         @match (job.progress_done, job.progress_total) {
             (Some(done), Some(total)) if total > 0 => {
-                progress max=(total) value=(done.clamp(0, total)) aria-label="progress" {} " " (done) " of " (total) " " (note)
+                progress max=(total) value=(done.clamp(0, total)) aria-label="progress" {} " " (count(done)) " of " (count(total)) " " bdi { (note) }
             }
-            (Some(done), _) => { (done) " " (note) }
+            (Some(done), _) => { (count(done)) " " bdi { (note) } }
             (None, _) => "–",
         }
     }
