@@ -44,14 +44,15 @@ fn render(frame: &Frame, data: &Data) -> Markup {
                 p.muted { "No worker was here in the last day. Start " code { "billrunner worker" } "." }
             }
             @for worker in data.workers.iter().take(SHOWN_WORKERS) {
-                (card(frame, worker, data.running.iter().filter(|job| job.worker_id == worker.id).collect()))
+                (card(frame, worker, &data.running))
             }
             @if data.workers.len() > named { p.muted { "And " (data.workers.len() - named) " more that were seen earlier." } }
         }
     }
 }
 
-fn card(frame: &Frame, worker: &WorkerRow, runs: Vec<&RunningJob>) -> Markup {
+fn card(frame: &Frame, worker: &WorkerRow, running_jobs: &[RunningJob]) -> Markup {
+    let runs: Vec<&RunningJob> = running_jobs.iter().filter(|job| job.worker_id == worker.id).collect();
     let name = WorkerName::read(&worker.name);
     let is_alive = worker.seen_seconds_ago < GONE_AFTER_SECS;
     let mut lanes: Vec<&str> = runs.iter().map(|job| job.queue.as_str()).collect();
