@@ -112,7 +112,7 @@ pub fn router(console: Shared) -> Router {
         .merge(job::router())
         .merge(bulk::router())
         .merge(users::router())
-        .route("/", get(async |frame: Frame| Redirect::to(&frame.href("/queues"))))
+        .route("/", get(first_page))
         .merge(login::logout_router())
         .layer(from_fn_with_state(console.clone(), access::guard));
     let pages = guarded
@@ -127,6 +127,10 @@ pub fn router(console: Shared) -> Router {
     }
     let to_base = || get(Redirect::to(&base));
     Router::new().nest(&base, pages).route("/", to_base()).route(&format!("{base}/"), to_base())
+}
+
+async fn first_page(frame: Frame) -> Redirect {
+    Redirect::to(&frame.href(Section::Queues.path()))
 }
 
 /// Adds what keeps a browser from doing more with a page than showing it and sending its forms.
@@ -150,6 +154,9 @@ pub enum Problem {
     /// What is there does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// Nobody holds this token.
+    #[error("the token is not known, has expired or was revoked")]
+    UnknownToken,
     /// Another role is needed, or the form is not ours.
     #[error("{0}")]
     Forbidden(String),
@@ -167,6 +174,7 @@ impl Problem {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(_) => StatusCode::CONFLICT,
+            Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::TooSlow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -177,7 +185,7 @@ impl Problem {
             Self::NotFound(_) => "Not found",
             Self::Invalid(_) => "Not understood",
             Self::Refused(_) => "Not done",
-            Self::Forbidden(_) => "Not allowed",
+            Self::UnknownToken | Self::Forbidden(_) => "Not allowed",
             Self::TooSlow => "Too slow",
             Self::Unavailable => "Not available",
         }
@@ -198,6 +206,10 @@ impl IntoResponse for Problem {
     /// Leaves the page to the guard, which knows who looks.
     fn into_response(self) -> Response {
         let mut response = (self.status(), format!("{self}\n")).into_response();
+        if matches!(self, Self::UnknownToken) {
+            let challenge = HeaderValue::from_static("Bearer realm=\"billrunner console\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }
