@@ -45,7 +45,7 @@ pub(super) async fn guard(State(console): State<Shared>, request: Request, next:
     let guest = match identify(&console, request.headers()).await {
         Ok(Some(guest)) => guest,
         Ok(None) => return send_to_login(&console, &request).await,
-        Err(refusal) => return refusal,
+        Err(problem) => return problem.into_response(),
     };
     let frame = Frame {
         csrf: guest.session.as_ref().map(Secret::form_token).unwrap_or_default(),
@@ -69,27 +69,21 @@ pub(super) async fn guard(State(console): State<Shared>, request: Request, next:
 }
 
 /// Finds out who asks; `None` is somebody who has to log in.
-async fn identify(console: &Shared, headers: &HeaderMap) -> Result<Option<Guest>, Response> {
-    let found = match headers.get(header::AUTHORIZATION) {
-        Some(value) => return of_token(console, value.to_str().unwrap_or_default()).await.map(Some),
-        None => of_session(console, headers).await,
-    };
-    found.map_err(|error| Problem::from(error).into_response())
+async fn identify(console: &Shared, headers: &HeaderMap) -> Result<Option<Guest>, Problem> {
+    match headers.get(header::AUTHORIZATION) {
+        Some(value) => of_token(console, value.to_str().unwrap_or_default()).await.map(Some),
+        None => Ok(of_session(console, headers).await?),
+    }
 }
 
-async fn of_token(console: &Shared, authorization: &str) -> Result<Guest, Response> {
-    let unknown = || {
-        let headers = [(header::WWW_AUTHENTICATE, "Bearer realm=\"billrunner console\"")];
-        (StatusCode::UNAUTHORIZED, headers, "the token is not known, has expired or was revoked\n").into_response()
-    };
-    let (scheme, text) = authorization.split_once(' ').ok_or_else(unknown)?;
+async fn of_token(console: &Shared, authorization: &str) -> Result<Guest, Problem> {
+    let (scheme, text) = authorization.split_once(' ').ok_or(Problem::UnknownToken)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(unknown());
+        return Err(Problem::UnknownToken);
     }
-    let secret = Secret::from_token(text.trim()).map_err(|_| unknown())?;
-    let found = async { console_tokens::find(&mut *console.pool.acquire().await?, &secret.hash()).await };
-    let found = found.await.map_err(|error| Problem::from(error).into_response())?;
-    let (name, role) = found.ok_or_else(unknown)?;
+    let secret = Secret::from_token(text.trim()).map_err(|_| Problem::UnknownToken)?;
+    let found = console_tokens::find(&mut *console.pool.acquire().await?, &secret.hash()).await?;
+    let (name, role) = found.ok_or(Problem::UnknownToken)?;
     Ok(Guest { visitor: Visitor { name, role }, session: None, can_log_out: false })
 }
 

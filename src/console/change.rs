@@ -5,11 +5,7 @@
 
 use std::str::FromStr;
 
-use axum::{
-    extract::FromRequestParts,
-    http::request::Parts,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::{Problem, frame::Frame};
 use crate::store::operator_actions::Operator;
@@ -94,15 +90,15 @@ impl Change {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Change {
-    type Rejection = Response;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let frame = Frame::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let frame = Frame::from_request_parts(parts, state).await.map_err(|_| Problem::Unavailable)?;
         let fields = parts.extensions.get::<Fields>().cloned().unwrap_or_default();
         let reason = fields.get("reason").unwrap_or_default().to_owned();
         if reason.is_empty() || reason.chars().count() > MAX_REASON_CHARS {
             let problem = format!("reason: say why, in up to {MAX_REASON_CHARS} characters");
-            return Err(Problem::Invalid(problem).into_response());
+            return Err(Problem::Invalid(problem));
         }
         Ok(Self { name: frame.visitor.name, reason, fields })
     }

@@ -10,7 +10,9 @@ use maud::{Markup, html};
 use sqlx::PgConnection;
 
 use super::{
-    Change, Frame, Problem, Shared, age, count, elements::address, elements::state, instant, jobs as list, page,
+    Change, Frame, Problem, Shared, age, count,
+    elements::{address, state},
+    instant, jobs as list, page,
 };
 use crate::{
     domain::ids::JobId,

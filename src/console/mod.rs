@@ -181,6 +181,9 @@ pub enum Problem {
     /// What is there does not allow it.
     #[error("{0}")]
     Refused(String),
+    /// Nobody holds this token.
+    #[error("the token is not known, has expired or was revoked")]
+    UnknownToken,
     /// Another role is needed, or the form is not ours.
     #[error("{0}")]
     Forbidden(String),
@@ -198,6 +201,7 @@ impl Problem {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Refused(_) => StatusCode::CONFLICT,
+            Self::UnknownToken => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::TooSlow | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -208,7 +212,7 @@ impl Problem {
             Self::NotFound(_) => "Not found",
             Self::Invalid(_) => "Not understood",
             Self::Refused(_) => "Not done",
-            Self::Forbidden(_) => "Not allowed",
+            Self::UnknownToken | Self::Forbidden(_) => "Not allowed",
             Self::TooSlow => "Too slow",
             Self::Unavailable => "Not available",
         }
@@ -229,6 +233,10 @@ impl IntoResponse for Problem {
     /// Leaves the page to the guard, which knows who looks.
     fn into_response(self) -> Response {
         let mut response = (self.status(), format!("{self}\n")).into_response();
+        if matches!(self, Self::UnknownToken) {
+            let challenge = HeaderValue::from_static("Bearer realm=\"billrunner console\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }

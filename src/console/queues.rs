@@ -12,8 +12,8 @@ use sqlx::PgConnection;
 
 use super::{Change, Frame, Problem, Shared, age, count, elements::address, instant, page};
 use crate::store::{
-    jobs, queue_controls,
-    queue_controls::QueueControl,
+    jobs,
+    queue_controls::{self, QueueControl},
     scrape::{self, LaneStanding},
 };
 

@@ -110,5 +110,5 @@ pub async fn find(connection: &mut PgConnection, secret_hash: &[u8]) -> sqlx::Re
     )
     .execute(connection)
     .await?;
-    Ok(Some((found.name, found.role.parse().corrupt("role")?)))
+    Ok(Some((found.name, found.role.parse::<Role>().corrupt("role")?)))
 }

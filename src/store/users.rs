@@ -52,7 +52,7 @@ pub async fn list(connection: &mut PgConnection) -> sqlx::Result<Vec<User>> {
     )
     .fetch_all(connection)
     .await?;
-    let read = |role: String| role.parse().corrupt("role");
+    let read = |role: String| role.parse::<Role>().corrupt("role");
     rows.into_iter()
         .map(|row| {
             let role = read(row.role)?;
