@@ -116,7 +116,7 @@ async fn count_between(connection: &mut PgConnection, from: DateTime<Utc>, until
 async fn forget_old(connection: &mut PgConnection, counted_until: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM job_rates USING unnest($1::smallint[]) AS step
-         WHERE step_minutes = step AND begins_at < $2 - make_interval(mins => step * $3::integer)",
+         WHERE step_minutes = step AND begins_at < $2::timestamptz - make_interval(mins => step * $3::integer)",
         &STEPS_MINUTES,
         counted_until,
         STEPS_KEPT,
