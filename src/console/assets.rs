@@ -12,7 +12,7 @@ use axum::{
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("assets/console.css");
-/// htmx 2 (0BSD), as its authors publish it: it fetches again what a page says that moves.
+/// htmx 2.0.11 (0BSD), as its authors publish it: it fetches again what a page says that moves.
 const SCRIPT: &str = include_str!("assets/htmx.min.js");
 
 /// Hexadecimal digits of a hash in an address: enough to tell releases apart.
