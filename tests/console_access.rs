@@ -74,7 +74,8 @@ async fn who_logs_in_sees_what_they_asked_for_and_who_logs_out_does_not() -> Res
     assert!(page.contains("ana") && page.contains("viewer") && page.contains("Log out"), "{page}");
     let secret = cookie.split(['=', ';']).nth(1).context("a secret")?;
     assert!(!page.contains(secret));
-    let stored: Vec<u8> = sqlx::query_scalar("SELECT secret_hash FROM console_sessions").fetch_one(&database.pool).await?;
+    let stored: Vec<u8> =
+        sqlx::query_scalar("SELECT secret_hash FROM console_sessions").fetch_one(&database.pool).await?;
     assert_ne!(hex::encode(stored), secret, "the table holds no secret");
 
     let answer = browser.post("/logout", &[]).await?;
@@ -91,7 +92,9 @@ async fn a_wrong_password_and_an_unknown_name_are_answered_alike() -> Result<()>
     add_user(&database.pool, "gone", Role::Viewer).await?;
     change(&database.pool, "gone", &UserChange::Disable).await?;
     let mut answers = Vec::new();
-    for (name, password) in [("ana", "wrong horse battery"), ("nobody", PASSWORD), ("gone", PASSWORD), ("ana", ""), ("", "")] {
+    for (name, password) in
+        [("ana", "wrong horse battery"), ("nobody", PASSWORD), ("gone", PASSWORD), ("ana", ""), ("", "")]
+    {
         let answer = desktop.browser().log_in(name, password).await?;
         assert_eq!((answer.status, answer.header("set-cookie")), (403, None), "{name}");
         answers.push(answer.text());
@@ -105,7 +108,9 @@ async fn a_wrong_password_and_an_unknown_name_are_answered_alike() -> Result<()>
 async fn a_login_leads_to_no_other_site() -> Result<()> {
     let (database, desktop) = open().await?;
     add_user(&database.pool, "ana", Role::Viewer).await?;
-    for (next, to) in [("//evil.example", "/"), ("https://evil.example/", "/"), ("/\\evil.example", "/"), ("/jobs?a=b", "/jobs?a=b")] {
+    for (next, to) in
+        [("//evil.example", "/"), ("https://evil.example/", "/"), ("/\\evil.example", "/"), ("/jobs?a=b", "/jobs?a=b")]
+    {
         let fields = [("name", "ana"), ("password", PASSWORD), ("next", next)];
         let answer = desktop.browser().post("/login", &fields).await?;
         assert_eq!((answer.status, answer.header("location")), (303, Some(to)), "{next}");
@@ -140,7 +145,10 @@ async fn too_many_tries_from_an_address_are_put_off_whatever_the_name() -> Resul
     let database = TestDatabase::new().await?;
     let desktop = Desktop::open_at(&database.pool, "http://ops.example.com").await?;
     add_user(&database.pool, "ana", Role::Viewer).await?;
-    let from = |address: &str| Browser { headers: format!("sec-fetch-site: same-origin\r\nx-forwarded-for: 9.9.9.9, {address}\r\n"), ..desktop.browser() };
+    let from = |address: &str| Browser {
+        headers: format!("sec-fetch-site: same-origin\r\nx-forwarded-for: 9.9.9.9, {address}\r\n"),
+        ..desktop.browser()
+    };
     assert_eq!(from("10.0.0.1").log_in("nobody", PASSWORD).await?.status, 403);
     let filled = sqlx::query("UPDATE login_attempts SET tries = 50 WHERE subject = 'address/10.0.0.1'");
     assert_eq!(filled.execute(&database.pool).await?.rows_affected(), 1);
@@ -198,7 +206,8 @@ async fn forms_without_the_sessions_token_or_from_another_site_change_nothing() 
     let ana = desktop.log_in_as(&database.pool, "ana", Role::Operator).await?;
     let ben = desktop.log_in_as(&database.pool, "ben", Role::Operator).await?;
     let own = format!("http://{}", desktop.address);
-    let with = |csrf: &str, headers: &str| Browser { csrf: csrf.to_owned(), headers: headers.to_owned(), ..ana.clone() };
+    let with =
+        |csrf: &str, headers: &str| Browser { csrf: csrf.to_owned(), headers: headers.to_owned(), ..ana.clone() };
     for (what, forger) in [
         ("no token", with("", "sec-fetch-site: same-origin\r\n")),
         ("another session's token", with(&ben.csrf, "sec-fetch-site: same-origin\r\n")),
@@ -230,7 +239,11 @@ async fn a_viewer_sees_and_is_offered_no_change_and_an_operator_does_not_manage_
     }
     for path in ["/queues/pause", "/queues/resume", "/bulk", "/jobs/0199a000-0000-7000-8000-000000000001/retry"] {
         let answer = viewer.post(path, &[("queue", "mail"), ("reason", "x")]).await?;
-        assert!(answer.status == 403 && answer.text().contains("this takes the role operator"), "{path}: {}", answer.text());
+        assert!(
+            answer.status == 403 && answer.text().contains("this takes the role operator"),
+            "{path}: {}",
+            answer.text()
+        );
     }
     let operator = desktop.log_in_as(&database.pool, "olga", Role::Operator).await?;
     assert_eq!(operator.get("/users").await?.status, 403);
@@ -304,13 +317,17 @@ async fn all_pages_links_forms_and_the_cookie_lie_under_the_path_prefix() -> Res
     for page in PAGES.iter().chain(&["/users"]) {
         let text = browser.page(page).await?;
         let links = regex::Regex::new(r#"(?:href|action|src)="(/[^"]*)""#)?;
-        let all: Vec<&str> = links.captures_iter(&text).filter_map(|found| found.get(1)).map(|link| link.as_str()).collect();
+        let all: Vec<&str> =
+            links.captures_iter(&text).filter_map(|found| found.get(1)).map(|link| link.as_str()).collect();
         assert!(all.len() > 10 && all.iter().all(|link| link.starts_with("/billing")), "{page}: {all:?}");
     }
     let paused = browser.post("/queues/pause", &[("queue", "mail"), ("reason", "x")]).await?;
     assert_eq!((paused.status, paused.header("location")), (303, Some("/billing/queues")));
     for path in ["/", "/billing/"] {
-        let bare = exchange(desktop.address, format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes());
+        let bare = exchange(
+            desktop.address,
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes(),
+        );
         assert_eq!(bare.await?.header("location"), Some("/billing"), "{path}");
     }
     Ok(())
@@ -340,7 +357,9 @@ async fn without_users_the_console_says_how_to_make_one_and_only_the_demo_lets_i
 async fn a_name_that_was_made_to_mean_this_machine_is_refused() -> Result<()> {
     let (database, desktop) = open().await?;
     let browser = desktop.log_in_as(&database.pool, "ana", Role::Operator).await?;
-    for (host, status) in [("localhost", 200), ("127.0.0.1:8080", 200), ("[::1]:1", 200), ("evil.example", 421), ("", 421)] {
+    for (host, status) in
+        [("localhost", 200), ("127.0.0.1:8080", 200), ("[::1]:1", 200), ("evil.example", 421), ("", 421)]
+    {
         let asked = Browser { headers: format!("host: {host}\r\nsec-fetch-site: same-origin\r\n"), ..browser.clone() };
         assert_eq!(asked.get("/queues").await?.status, status, "{host}");
         assert_eq!(asked.get("/login").await?.status, status, "{host}");

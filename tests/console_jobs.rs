@@ -87,8 +87,14 @@ async fn what_waits_longest_is_first_among_the_lanes_and_pauses_say_by_whom_and_
     let pool = &database.pool;
     Job { kind: "send_notification", queue: "mail", state: "scheduled", ..Job::default() }.insert(pool, 1, 2).await?;
     Job { queue: "billing.aws", state: "scheduled", ..Job::default() }.insert(pool, 10, 3).await?;
-    sqlx::query("UPDATE jobs SET run_at = now() - interval '2 hours' WHERE id = $1::uuid").bind(id(1)).execute(pool).await?;
-    sqlx::query("UPDATE jobs SET run_at = now() - interval '1 hour' WHERE id = $1::uuid").bind(id(10)).execute(pool).await?;
+    sqlx::query("UPDATE jobs SET run_at = now() - interval '2 hours' WHERE id = $1::uuid")
+        .bind(id(1))
+        .execute(pool)
+        .await?;
+    sqlx::query("UPDATE jobs SET run_at = now() - interval '1 hour' WHERE id = $1::uuid")
+        .bind(id(10))
+        .execute(pool)
+        .await?;
     let page = browser.page("/queues").await?;
     let place = |lane: &str| page.find(&format!(">{lane}</a></th>"));
     assert!(place("mail") < place("billing.aws") && place("billing.aws") < place("documents"), "{page}");
@@ -139,7 +145,10 @@ async fn a_job_is_found_by_each_thing_that_is_known_of_it() -> Result<()> {
     Job { kind: "start_bill_run", payload: month, ..Job::default() }.insert(pool, 9, 1).await?;
     let invoice = desk.id(0).await?;
     let (document_id, customer): (String, Uuid) =
-        sqlx::query_as("SELECT document_id, customer_id FROM invoices WHERE id = $1").bind(invoice).fetch_one(pool).await?;
+        sqlx::query_as("SELECT document_id, customer_id FROM invoices WHERE id = $1")
+            .bind(invoice)
+            .fetch_one(pool)
+            .await?;
     let about = serde_json::json!({"reseller_id": desk.business.reseller_id, "invoice_id": invoice});
     Job { payload: about, source: "door", ..Job::default() }.insert(pool, 10, 1).await?;
     let one = |n: i32| BTreeSet::from([id(n)]);
@@ -201,7 +210,13 @@ async fn a_jobs_page_shows_payload_attempts_and_what_belongs_to_it() -> Result<(
     let made = "SELECT id, parent_id, batch_id FROM jobs WHERE kind = 'generate_invoice'";
     let (generated, parent, batch): (JobId, JobId, JobId) = sqlx::query_as(made).fetch_one(pool).await?;
     let page = browser.page(&format!("/jobs/{generated}")).await?;
-    for shown in ["&quot;billing_period&quot;: &quot;", "state-done", "Customer 0", &format!("/jobs/{parent}"), &format!("/jobs/{batch}")] {
+    for shown in [
+        "&quot;billing_period&quot;: &quot;",
+        "state-done",
+        "Customer 0",
+        &format!("/jobs/{parent}"),
+        &format!("/jobs/{batch}"),
+    ] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
     assert!(!page.contains("name=\"reason\""));
@@ -238,7 +253,13 @@ async fn what_others_wrote_is_text_on_every_page_and_pages_stay_small() -> Resul
     sqlx::query(attempt).bind(id(1)).bind(&long).execute(pool).await?;
     assert_eq!(browser.post("/queues/pause", &[("queue", "mail"), ("reason", HOSTILE)]).await?.status, 303);
     let searched: String = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
-    let bulk = [("action", "discard"), ("until", "2999-01-01T00:00:00Z"), ("customer", HOSTILE), ("kind", "x"), ("reason", HOSTILE)];
+    let bulk = [
+        ("action", "discard"),
+        ("until", "2999-01-01T00:00:00Z"),
+        ("customer", HOSTILE),
+        ("kind", "x"),
+        ("reason", HOSTILE),
+    ];
     let started = browser.post("/bulk", &bulk).await?;
     for path in [
         "/queues".to_owned(),
@@ -258,7 +279,10 @@ async fn what_others_wrote_is_text_on_every_page_and_pages_stay_small() -> Resul
         }
         assert!(page.len() < MAX_PAGE_BYTES, "{path} has {} bytes", page.len());
     }
-    assert!(browser.page("/jobs?state=dead").await?.contains("<bdi>\u{202e}&lt;script&gt;alert"), "the name is there, as text");
+    assert!(
+        browser.page("/jobs?state=dead").await?.contains("<bdi>\u{202e}&lt;script&gt;alert"),
+        "the name is there, as text"
+    );
     desk.close().await
 }
 
@@ -276,7 +300,11 @@ async fn a_job_is_retried_discarded_and_cancelled_by_somebody_for_a_reason() -> 
         let answer = browser.post(&path, &[("reason", "as a test")]).await?;
         assert_eq!((answer.status, answer.header("location")), (303, Some(format!("/jobs/{}", id(n)).as_str())));
         assert_eq!(state(pool, n).await?, becomes);
-        assert_eq!(browser.post(&format!("/jobs/{}/{change}", id(4)), &[("reason", "x")]).await?.status, 409, "{change}");
+        assert_eq!(
+            browser.post(&format!("/jobs/{}/{change}", id(4)), &[("reason", "x")]).await?.status,
+            409,
+            "{change}"
+        );
         let page = browser.page(&format!("/jobs/{}", id(n))).await?;
         assert!(page.contains("as a test"), "{page}");
     }
@@ -297,7 +325,9 @@ async fn all_that_match_are_retried_by_a_job_and_those_that_died_later_are_not()
     assert!(page.contains("450 jobs match") && listed(&page).len() == 10, "{page}");
     let until = regex::Regex::new(r#"name="until" value="([^"]*)""#)?;
     let until = until.captures(&page).context("an instant")?[1].replace("&#43;", "+");
-    sqlx::query("UPDATE jobs SET finished_at = now() + interval '1 second' WHERE external_id = '7'").execute(pool).await?;
+    sqlx::query("UPDATE jobs SET finished_at = now() + interval '1 second' WHERE external_id = '7'")
+        .execute(pool)
+        .await?;
     let fields = [("action", "retry"), ("until", &*until), ("error", "did not answer"), ("reason", "it answers")];
     let started = browser.post("/bulk", &fields).await?;
     let progress = started.header("location").context("a location")?.to_owned();
@@ -306,7 +336,10 @@ async fn all_that_match_are_retried_by_a_job_and_those_that_died_later_are_not()
     let office = Office::open_at(pool, Clock::System).await?;
     let bulk: JobId = progress.trim_start_matches("/bulk/").parse()?;
     let (job, attempts) = wait_for(pool, bulk).await?;
-    assert_eq!((job.state.as_str(), attempts[0].message.as_deref()), ("done", Some("449 jobs are due again, 0 were left")));
+    assert_eq!(
+        (job.state.as_str(), attempts[0].message.as_deref()),
+        ("done", Some("449 jobs are due again, 0 were left"))
+    );
     settled(pool).await?;
     let tally = "SELECT state, count(*) FROM jobs WHERE kind = 'discard_invoice' GROUP BY state ORDER BY state";
     let tally: Vec<(String, i64)> = sqlx::query_as(tally).fetch_all(pool).await?;
@@ -327,7 +360,12 @@ async fn what_waits_and_matches_is_cancelled_and_nothing_else() -> Result<()> {
     Job { state: "scheduled", ..Job::default() }.insert(pool, 1, 30).await?;
     Job { state: "scheduled", kind: "correct_invoice", ..Job::default() }.insert(pool, 101, 3).await?;
     Job { state: "done", ..Job::default() }.insert(pool, 201, 3).await?;
-    let fields = [("action", "cancel"), ("until", "2999-01-01T00:00:00Z"), ("kind", "discard_invoice"), ("reason", "wrong prices")];
+    let fields = [
+        ("action", "cancel"),
+        ("until", "2999-01-01T00:00:00Z"),
+        ("kind", "discard_invoice"),
+        ("reason", "wrong prices"),
+    ];
     assert_eq!(browser.post("/bulk", &fields).await?.status, 303);
     let office = Office::open_at(pool, Clock::System).await?;
     let bulk = sqlx::query_scalar("SELECT id FROM jobs WHERE kind = 'change_jobs'").fetch_one(pool).await?;

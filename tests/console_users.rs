@@ -24,7 +24,8 @@ async fn json(site: &Site, arguments: &[&str]) -> Result<Value> {
 async fn users_are_made_changed_and_disabled_at_the_command_line() -> Result<()> {
     let site = Site::build(0).await?;
     let desktop = Desktop::open(site.pool()).await?;
-    let made = json(&site, &["users", "add", "ana", "--role", "operator", "--by", "root", "--reason", "on call"]).await?;
+    let made =
+        json(&site, &["users", "add", "ana", "--role", "operator", "--by", "root", "--reason", "on call"]).await?;
     let password = made["password"].as_str().context("a password")?;
     assert_eq!(desktop.browser().log_in("ana", password).await?.status, 303);
     let stored: String = sqlx::query_scalar("SELECT password_hash FROM users").fetch_one(site.pool()).await?;
@@ -49,9 +50,10 @@ async fn users_are_made_changed_and_disabled_at_the_command_line() -> Result<()>
     assert_eq!(site.run(&["users", "role", "nobody", "viewer"]).await?.0, Some(3));
     let listed = json(&site, &["users", "list"]).await?;
     assert_eq!((&listed[0]["name"], &listed[0]["role"]), (&"ana".into(), &"viewer".into()));
-    let recorded: Vec<String> = sqlx::query_scalar("SELECT detail FROM operator_actions WHERE access_name = 'ana' ORDER BY id")
-        .fetch_all(site.pool())
-        .await?;
+    let recorded: Vec<String> =
+        sqlx::query_scalar("SELECT detail FROM operator_actions WHERE access_name = 'ana' ORDER BY id")
+            .fetch_all(site.pool())
+            .await?;
     assert_eq!(recorded, ["role operator", "password", "role viewer", "disabled", "enabled"]);
     assert_eq!(actions(site.pool()).await?[0], ("root".into(), "add_user".into(), "on call".into()));
     Ok(())
@@ -67,7 +69,11 @@ async fn tokens_are_made_listed_and_revoked_at_the_command_line() -> Result<()> 
     script.headers = format!("authorization: Bearer {token}\r\n");
     assert_eq!(script.get("/queues").await?.status, 200);
     assert_eq!(site.run(&["users", "tokens", "add", "grafana"]).await?.0, Some(4));
-    assert_eq!(site.run(&["users", "add", "grafana", "--role", "viewer"]).await?.0, Some(4), "who did it must be plain");
+    assert_eq!(
+        site.run(&["users", "add", "grafana", "--role", "viewer"]).await?.0,
+        Some(4),
+        "who did it must be plain"
+    );
     let listed = run(&site, &["users", "tokens", "list"]).await?;
     assert!(listed.contains("grafana") && listed.contains("viewer") && !listed.contains(token), "{listed}");
     run(&site, &["users", "tokens", "revoke", "grafana", "--by", "root"]).await?;

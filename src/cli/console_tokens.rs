@@ -77,8 +77,9 @@ pub async fn run(command: Command, pool: &PgPool, output: Output) -> anyhow::Res
         }
         Command::Revoke { name, asked } => {
             if !console_tokens::revoke(&mut transaction, &name, asked.operator()).await? {
-                let problem =
-                    format!("no token that is good is called `{name}`; `billrunner users tokens list` shows those there are");
+                let problem = format!(
+                    "no token that is good is called `{name}`; `billrunner users tokens list` shows those there are"
+                );
                 return Err(Failure::NotFound(problem).into());
             }
             transaction.commit().await?;

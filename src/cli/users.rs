@@ -165,7 +165,8 @@ async fn change(
     if users::change(transaction, name, what, operator).await? {
         return Ok(());
     }
-    Err(Failure::NotFound(format!("user `{name}` does not exist; `billrunner users list` shows those there are")).into())
+    Err(Failure::NotFound(format!("user `{name}` does not exist; `billrunner users list` shows those there are"))
+        .into())
 }
 
 /// Says what was done, with the password where it was made here.

@@ -44,7 +44,12 @@ struct Guest {
 pub(super) async fn guard(State(console): State<Shared>, request: Request, next: Next) -> Response {
     let guest = match identify(&console, request.headers()).await {
         Ok(Some(guest)) => guest,
-        Ok(None) => return send_to_login(&console, &request).await,
+        Ok(None) => {
+            // A form cannot be sent again by coming back.
+            let back = request.uri().path_and_query().filter(|_| request.method() == Method::GET);
+            let back = back.map_or_else(|| "/".to_owned(), ToString::to_string);
+            return send_to_login(&console, &back).await;
+        }
         Err(problem) => return problem.into_response(),
     };
     let frame = Frame {
@@ -103,14 +108,11 @@ async fn of_session(console: &Shared, headers: &HeaderMap) -> sqlx::Result<Optio
 }
 
 /// Sends a visitor to the page where one logs in, and back from there; where nobody can, says which command makes a user.
-async fn send_to_login(console: &Shared, request: &Request) -> Response {
+async fn send_to_login(console: &Shared, back: &str) -> Response {
     let base = console.reach.base();
     let any_user = async { users::any_enabled(&mut *console.pool.acquire().await?).await };
     match any_user.await {
         Ok(true) => {
-            // A form cannot be sent again by coming back.
-            let back = request.uri().path_and_query().filter(|_| request.method() == Method::GET);
-            let back = back.map_or("/", |path| path.as_str());
             Redirect::to(&format!("{base}/login?next={}", utf8_percent_encode(back, NON_ALPHANUMERIC))).into_response()
         }
         Ok(false) => (StatusCode::FORBIDDEN, first_user(base)).into_response(),
@@ -132,7 +134,9 @@ async fn check(console: &Shared, guest: &Guest, request: Request) -> Result<Requ
     let needed = needed_role(request.method(), request.uri().path());
     if !guest.visitor.role.may(needed) {
         let is = guest.visitor.role;
-        return Err(Problem::Forbidden(format!("this takes the role {needed}; you are {is}. An admin can change that")));
+        return Err(Problem::Forbidden(format!(
+            "this takes the role {needed}; you are {is}. An admin can change that"
+        )));
     }
     if !changes(request.method()) {
         return Ok(request);

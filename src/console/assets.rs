@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// That of the frame and of what all pages share, then what single pages add.
 const STYLE: &str = concat!(include_str!("assets/console.css"), include_str!("assets/pages.css"));
-/// htmx 2 (0BSD), as its authors publish it: it fetches again what a page says that moves.
+/// htmx 2.0.11 (0BSD), as its authors publish it: it fetches again what a page says that moves.
 const SCRIPT: &str = include_str!("assets/htmx.min.js");
 
 /// Hexadecimal digits of a hash in an address: enough to tell releases apart.

@@ -13,10 +13,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::{
-    Change, Frame, Problem, Shared,
-    change::Fields,
-    elements::state,
-    instant, job, jobs as list, page, search,
+    Change, Frame, Problem, Shared, change::Fields, elements::state, instant, job, jobs as list, page, search,
 };
 use crate::{
     domain::{ids::JobId, job_action::JobAction},

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use super::{Problem, frame::Frame};
+use super::{Problem, elements, frame::Frame};
 use crate::store::operator_actions::Operator;
 
 /// Longest reason that is kept.
@@ -38,8 +38,7 @@ impl Fields {
     /// # Errors
     /// When it does not read: names the field and what is wrong with it.
     pub fn read<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
-        let read = self.get(name).map(str::parse).transpose();
-        read.map_err(|error: T::Err| Problem::Invalid(format!("{name}: {error}")))
+        elements::read(name, self.get(name))
     }
 }
 

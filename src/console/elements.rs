@@ -72,7 +72,10 @@ mod tests {
     fn what_was_stored_names_no_class_of_its_own() {
         let hostile = state("done\" onclick=\"x").into_string();
         assert!(hostile.starts_with(r#"<span class="state state-doneonclickx">"#), "{hostile}");
-        assert_eq!(state("needs_attention").into_string(), r#"<span class="state state-needs_attention">needs attention</span>"#);
+        assert_eq!(
+            state("needs_attention").into_string(),
+            r#"<span class="state state-needs_attention">needs attention</span>"#
+        );
     }
 
     #[test]

@@ -19,7 +19,11 @@ pub(super) fn check_site(reach: &Reach, headers: &HeaderMap) -> Result<(), Probl
         (None, Some(origin)) => reach.is_own_origin(origin, text(header::HOST.as_str())),
         (None, None) => true,
     };
-    if is_ours { Ok(()) } else { Err(Problem::Forbidden("this form was sent by another site; open the console itself".into())) }
+    if is_ours {
+        Ok(())
+    } else {
+        Err(Problem::Forbidden("this form was sent by another site; open the console itself".into()))
+    }
 }
 
 /// Refuses a form that is not of this session.
@@ -27,5 +31,7 @@ pub(super) fn check_form(secret: &Secret, fields: &Fields) -> Result<(), Problem
     if fields.get("csrf").is_some_and(|token| secret.made_form(token)) {
         return Ok(());
     }
-    Err(Problem::Forbidden("this form is not of your session; go back, load the page again and send it once more".into()))
+    Err(Problem::Forbidden(
+        "this form is not of your session; go back, load the page again and send it once more".into(),
+    ))
 }

@@ -316,7 +316,10 @@ async fn cancel(
     let mut transaction = console.pool.begin().await?;
     if jobs::cancel(&mut transaction, id, change.operator()).await?.is_none() {
         let job = job_list::list_these(&mut transaction, &[id]).await?.pop().ok_or_else(|| missing(id))?;
-        let why = format!("job {id} is {}; a job that ended, was cancelled before or completes a batch is not cancelled", job.state);
+        let why = format!(
+            "job {id} is {}; a job that ended, was cancelled before or completes a batch is not cancelled",
+            job.state
+        );
         return Err(Problem::Refused(why));
     }
     // Its batch may have no other job left.

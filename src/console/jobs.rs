@@ -124,7 +124,8 @@ fn filter(console: &Console, frame: &Frame, search: &JobSearch) -> Markup {
     let lanes: Vec<&str> = console.lanes.iter().map(String::as_str).collect();
     let kinds: Vec<&str> = console.kinds.iter().map(String::as_str).collect();
     let batch = search.batch_id.map(|id| id.to_string());
-    let seldom = batch.is_some() || search.trace_id.is_some() || search.source.is_some() || search.external_id.is_some();
+    let seldom =
+        batch.is_some() || search.trace_id.is_some() || search.source.is_some() || search.external_id.is_some();
     html! {
         form.filter.panel method="get" action=(frame.href("/jobs")) role="search" {
             (choice("State", "state", search.state.as_deref(), &STATES))
@@ -154,8 +155,11 @@ fn filter(console: &Console, frame: &Frame, search: &JobSearch) -> Markup {
 fn chips(frame: &Frame, search: &JobSearch) -> Markup {
     let all = search::pairs(search);
     let without = |left_out: &str| {
-        let rest: Vec<(&str, Option<&str>)> =
-            all.iter().filter(|(name, _)| *name != left_out).map(|(name, value)| (*name, Some(value.as_str()))).collect();
+        let rest: Vec<(&str, Option<&str>)> = all
+            .iter()
+            .filter(|(name, _)| *name != left_out)
+            .map(|(name, value)| (*name, Some(value.as_str())))
+            .collect();
         frame.href(&super::elements::address("/jobs", &rest))
     };
     html! {

@@ -17,14 +17,7 @@ use rand::TryRng;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{
-    Problem, Shared,
-    change::Fields,
-    cookie, forgery,
-    frame::bare_page,
-    moment::age,
-    reach,
-};
+use super::{Problem, Shared, change::Fields, cookie, forgery, frame::bare_page, moment::age, reach};
 use crate::{
     domain::console_access::Secret,
     store::{
@@ -95,7 +88,8 @@ async fn try_to_log_in(console: &Shared, body: &Bytes, address: &str) -> Result<
     let mut connection = console.pool.acquire().await?;
     if let Attempt::TooMany { seconds } = login_attempts::count(&mut connection, name, address).await? {
         tracing::warn!(address, "a login was put off: too many tries");
-        let problem = format!("Too many tries. Wait {}, or ask whoever runs billrunner for a new password.", age(seconds));
+        let problem =
+            format!("Too many tries. Wait {}, or ask whoever runs billrunner for a new password.", age(seconds));
         return Ok((StatusCode::TOO_MANY_REQUESTS, form(base, next, Some(&problem))).into_response());
     }
     let stored = users::password_hash(&mut connection, name).await?;

@@ -4,8 +4,8 @@
 use std::sync::{Arc, LazyLock};
 
 use argon2::{
-    Argon2, PasswordHash, PasswordHasher, PasswordVerifier,
-    password_hash::{self, SaltString},
+    Argon2, PasswordHasher, PasswordVerifier,
+    password_hash::{self, phc::PasswordHash},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -28,8 +28,8 @@ pub struct UnusableHash(password_hash::Error);
 /// # Errors
 /// When the library refuses, which it does for no password of a sane length.
 pub fn hash_password(password: &SecretString, salt: [u8; SALT_BYTES]) -> Result<String, UnusableHash> {
-    let salt = SaltString::encode_b64(&salt).map_err(UnusableHash)?;
-    let hash = Argon2::default().hash_password(password.expose_secret().as_bytes(), &salt);
+    let hash: Result<PasswordHash, _> =
+        Argon2::default().hash_password_with_salt(password.expose_secret().as_bytes(), &salt);
     Ok(hash.map_err(UnusableHash)?.to_string())
 }
 
@@ -49,10 +49,8 @@ impl Passwords {
             // Made by whoever comes first, right or wrong.
             let nobodys = NOBODYS_HASH.as_str();
             let hash = stored.as_deref().unwrap_or(nobodys);
-            let matches = PasswordHash::new(hash).is_ok_and(|hash| {
-                Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
-            });
-            matches && stored.is_some()
+            let matches = Argon2::default().verify_password(password.expose_secret().as_bytes(), hash);
+            matches.is_ok() && stored.is_some()
         };
         self.off_the_async_threads(look).await.unwrap_or(false)
     }

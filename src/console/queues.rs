@@ -27,10 +27,7 @@ struct Queues {
 }
 
 pub(super) fn router() -> Router<Shared> {
-    Router::new()
-        .route("/queues", get(show))
-        .route("/queues/pause", post(pause))
-        .route("/queues/resume", post(resume))
+    Router::new().route("/queues", get(show)).route("/queues/pause", post(pause)).route("/queues/resume", post(resume))
 }
 
 async fn show(State(console): State<Shared>, frame: Frame) -> Result<Markup, Problem> {
@@ -71,9 +68,8 @@ fn row(frame: &Frame, queues: &Queues, lane: &LaneStanding, is_first: bool) -> M
     let waits = lane.oldest_waiting_age_seconds;
     let held: Vec<&QueueControl> = queues.controls.iter().filter(|control| control.holds(&lane.queue)).collect();
     let own_pause = held.iter().any(|control| control.queue == lane.queue && control.paused_at.is_some());
-    let jobs = |state: &str| {
-        frame.href(&address("/jobs", &[("queue", Some(lane.queue.as_str())), ("state", Some(state))]))
-    };
+    let jobs =
+        |state: &str| frame.href(&address("/jobs", &[("queue", Some(lane.queue.as_str())), ("state", Some(state))]));
     html! {
         tr {
             th scope="row" { a href=(frame.href(&address("/jobs", &[("queue", Some(lane.queue.as_str()))]))) { (lane.queue) } }
@@ -165,7 +161,8 @@ fn known_queue<'a>(console: &'a Shared, change: &Change) -> Result<&'a str, Prob
 
 /// Reads what a browser sends of a field for date and time: without seconds where they are zero, and without a zone.
 fn read_until(text: &str) -> Result<DateTime<Utc>, Problem> {
-    let read = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let read =
+        ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"].iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let read = read.ok_or_else(|| Problem::Invalid("until: write it as 2026-12-31T06:00, in UTC".to_owned()))?;
     Ok(read.and_utc())
 }

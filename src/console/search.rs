@@ -52,7 +52,8 @@ pub(super) fn pairs(search: &JobSearch) -> Vec<(&'static str, String)> {
 pub(super) fn address(path: &str, search: &JobSearch, more: &[(&str, &str)]) -> String {
     let pairs = pairs(search);
     let own = pairs.iter().map(|(name, value)| (*name, value.as_str()));
-    let query: Vec<(&str, Option<&str>)> = own.chain(more.iter().copied()).map(|(name, value)| (name, Some(value))).collect();
+    let query: Vec<(&str, Option<&str>)> =
+        own.chain(more.iter().copied()).map(|(name, value)| (name, Some(value))).collect();
     super::elements::address(path, &query)
 }
 

@@ -81,7 +81,16 @@ mod tests {
             let url: ConsoleUrl = text.parse().expect("an address");
             assert_eq!((url.origin.as_str(), url.base.as_str()), (origin, base), "{text}");
         }
-        for wrong in ["", "ops.example.com", "ftp://a", "https://u:p@a", "https://a/?b", "https://a/#b", "https://a//b", "https://a/{b}"] {
+        for wrong in [
+            "",
+            "ops.example.com",
+            "ftp://a",
+            "https://u:p@a",
+            "https://a/?b",
+            "https://a/#b",
+            "https://a//b",
+            "https://a/{b}",
+        ] {
             assert_eq!(wrong.parse::<ConsoleUrl>(), Err(NotAConsoleUrl), "{wrong}");
         }
     }

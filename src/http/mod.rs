@@ -105,7 +105,10 @@ fn router(web: Web) -> Router {
         .route("/readyz", get(readyz))
         .merge(schemas::router());
     if web.demo.is_some() {
-        router = router.route("/demo", get(papers)).route("/documents/{invoice}/{kind}", get(document)).route("/mails/{name}", get(mail));
+        router = router
+            .route("/demo", get(papers))
+            .route("/documents/{invoice}/{kind}", get(document))
+            .route("/mails/{name}", get(mail));
     }
     if web.downloads.is_some() {
         router = router.merge(downloads::router());
@@ -113,7 +116,13 @@ fn router(web: Web) -> Router {
     let intake = intake::router(web.intake.clone());
     let pages = web.console.clone().map(console::router).unwrap_or_default();
     let numbers = web.metrics.clone().map(metrics::router).unwrap_or_default();
-    router.with_state(web).merge(intake).merge(numbers).merge(pages).layer(from_fn(metrics::count)).layer(map_response(secure))
+    router
+        .with_state(web)
+        .merge(intake)
+        .merge(numbers)
+        .merge(pages)
+        .layer(from_fn(metrics::count))
+        .layer(map_response(secure))
 }
 
 /// Adds what keeps a browser from doing more with our pages than showing them.

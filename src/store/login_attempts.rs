@@ -59,9 +59,13 @@ async fn count_one(connection: &mut PgConnection, subject: &str, most: i32) -> s
 /// # Errors
 /// When the database fails.
 pub async fn forget(connection: &mut PgConnection, name: &str, address: &str) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM login_attempts WHERE subject = $1 OR subject = $2 AND tries = 1", of_name(name), of_address(address))
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM login_attempts WHERE subject = $1 OR subject = $2 AND tries = 1",
+        of_name(name),
+        of_address(address)
+    )
+    .execute(&mut *connection)
+    .await?;
     sqlx::query!("UPDATE login_attempts SET tries = tries - 1 WHERE subject = $1 AND tries > 1", of_address(address))
         .execute(connection)
         .await

@@ -65,7 +65,13 @@ impl Desktop {
 
     /// Returns a browser that nobody has logged in with.
     pub fn browser(&self) -> Browser {
-        Browser { address: self.address, base: self.base.clone(), cookie: None, csrf: String::new(), headers: SAME_SITE.to_owned() }
+        Browser {
+            address: self.address,
+            base: self.base.clone(),
+            cookie: None,
+            csrf: String::new(),
+            headers: SAME_SITE.to_owned(),
+        }
     }
 
     /// Adds a user and logs in as them.

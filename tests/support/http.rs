@@ -46,7 +46,16 @@ impl Door {
         let intake = Arc::new(Intake::new(&office.pool, office.registry.envelope_reader()));
         let (pool, streams, schemas) = (office.pool.clone(), office.streams.clone(), Arc::default());
         let metrics = Some(Arc::new(Metrics::new(&pool, streams.clone(), &office.registry)));
-        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), metrics, console: None, demo: None };
+        let web = Web {
+            pool,
+            streams,
+            intake,
+            schemas,
+            downloads: downloads.map(Arc::new),
+            metrics,
+            console: None,
+            demo: None,
+        };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
@@ -72,7 +81,16 @@ impl Door {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let (intake, schemas) = (Arc::new(Intake::new(pool, read)), Arc::default());
-        let web = Web { pool: pool.clone(), streams, intake, schemas, downloads: None, metrics: None, console: None, demo: None };
+        let web = Web {
+            pool: pool.clone(),
+            streams,
+            intake,
+            schemas,
+            downloads: None,
+            metrics: None,
+            console: None,
+            demo: None,
+        };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }

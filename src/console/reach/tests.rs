@@ -14,7 +14,9 @@ fn on_this_machine_only_its_own_names_are_taken() {
     for own in ["localhost", "localhost:8080", "127.0.0.1:8080", "127.8.8.8", "[::1]:8080", "ops.example.com"] {
         assert!(local.is_own_host(own), "{own}");
     }
-    for foreign in ["", "evil.example", "localhost.evil.example:8080", "10.0.0.1", "127.0.0.1.evil.example", "a@b@localhost/"] {
+    for foreign in
+        ["", "evil.example", "localhost.evil.example:8080", "10.0.0.1", "127.0.0.1.evil.example", "a@b@localhost/"]
+    {
         assert!(!local.is_own_host(foreign), "{foreign}");
     }
     assert!(reach("0.0.0.0", None).is_own_host("anything.example"));
@@ -25,7 +27,8 @@ fn an_origin_is_ours_where_it_is_the_host_that_was_asked_or_the_public_address()
     let reach = reach("127.0.0.1", Some("https://ops.example.com/billing"));
     assert!(reach.is_own_origin("https://ops.example.com", Some("127.0.0.1:8080")));
     assert!(reach.is_own_origin("http://127.0.0.1:8080", Some("127.0.0.1:8080")));
-    for foreign in ["null", "", "https://evil.example", "http://127.0.0.1:9090", "https://ops.example.com.evil.example"] {
+    for foreign in ["null", "", "https://evil.example", "http://127.0.0.1:9090", "https://ops.example.com.evil.example"]
+    {
         assert!(!reach.is_own_origin(foreign, Some("127.0.0.1:8080")), "{foreign}");
     }
 }
