@@ -1,5 +1,5 @@
 -- What people look for jobs by. A job's row is written several times, and each version goes into every index that takes it:
--- so these take only the jobs that have what they are about, except for the kind, which all have.
+-- so these take only the jobs that have what they are about, and one alone takes all.
 
 -- Reads an id that a payload holds; NULL where there is none that reads.
 CREATE FUNCTION payload_id(payload jsonb, field text) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -7,7 +7,8 @@ CREATE FUNCTION payload_id(payload jsonb, field text) RETURNS uuid LANGUAGE sql 
 REVOKE ALL ON FUNCTION payload_id(jsonb, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION payload_id(jsonb, text) TO billrunner_app;
 
-CREATE INDEX jobs_kind ON jobs (kind, id);
+-- There are few lanes, so that a kind is looked for in each.
+CREATE INDEX jobs_lane ON jobs (queue, kind, id);
 -- What a job is about: an invoice, a notification of one, or the customer that gets one.
 CREATE INDEX jobs_subject
     ON jobs ((coalesce(payload ->> 'invoice_id', payload ->> 'notification_id', payload ->> 'customer_id')), id)

@@ -324,11 +324,9 @@ async fn all_pages_links_forms_and_the_cookie_lie_under_the_path_prefix() -> Res
     let paused = browser.post("/queues/pause", &[("queue", "mail"), ("reason", "x")]).await?;
     assert_eq!((paused.status, paused.header("location")), (303, Some("/billing/queues")));
     for path in ["/", "/billing/"] {
-        let bare = exchange(
-            desktop.address,
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").as_bytes(),
-        );
-        assert_eq!(bare.await?.header("location"), Some("/billing"), "{path}");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let answer = exchange(desktop.address, request.as_bytes()).await?;
+        assert_eq!(answer.header("location"), Some("/billing"), "{path}");
     }
     Ok(())
 }

@@ -222,7 +222,10 @@ async fn a_jobs_page_shows_payload_attempts_and_what_belongs_to_it() -> Result<(
     assert!(!page.contains("name=\"reason\""));
     let page = browser.page(&format!("/jobs/{parent}")).await?;
     assert!(listed(&page).contains(&generated.to_string()), "the job that made it shows it: {page}");
-    for missing in ["/jobs/0199a000-0000-7000-8000-000000000001", "/jobs/1", "/jobs/%3Cb%3E", "/bulk/1"] {
+    let raw: serde_json::Value = serde_json::from_str(&browser.page(&format!("/jobs/{generated}/raw")).await?)?;
+    assert_eq!((&raw["job"]["kind"], &raw["attempts"][0]["outcome"]), (&"generate_invoice".into(), &"done".into()));
+    for missing in ["/jobs/0199a000-0000-7000-8000-000000000001", "/jobs/1", "/jobs/1/raw", "/jobs/%3Cb%3E", "/bulk/1"]
+    {
         let answer = browser.get(missing).await?;
         assert!(answer.status == 404 && answer.text().contains("Not found"), "{missing}: {}", answer.text());
     }

@@ -1,12 +1,15 @@
 //! One job: what it was told, how each attempt ended, what belongs to it; retried, discarded and cancelled from here.
+//!
+//! The page shows the beginning of what is long, so that it stays small; `/jobs/{id}/raw` holds all of it.
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Path, State},
     response::Redirect,
     routing::{get, post},
 };
 use maud::{Markup, html};
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{
@@ -25,14 +28,14 @@ use crate::{
     },
 };
 
-/// Attempts shown; the latest are the ones that matter.
-const SHOWN_ATTEMPTS: i64 = 20;
+/// Attempts shown: as many as most kinds have.
+const SHOWN_ATTEMPTS: i64 = 15;
 /// Jobs shown that belong to this one.
-const SHOWN_RELATED: i64 = 12;
-/// Longest payload shown; doors take no longer ones, jobs of our own may be.
-const SHOWN_PAYLOAD_CHARS: usize = 20_000;
-/// Longest error shown.
-const SHOWN_ERROR_CHARS: usize = 4000;
+const SHOWN_RELATED: i64 = 6;
+/// How much of the payload is shown.
+const SHOWN_PAYLOAD_CHARS: usize = 3000;
+/// How much of the error is shown.
+const SHOWN_ERROR_CHARS: usize = 1000;
 
 /// What the page shows.
 struct Shown {
@@ -49,6 +52,7 @@ struct Shown {
 pub(super) fn router() -> Router<Shared> {
     Router::new()
         .route("/jobs/{id}", get(show))
+        .route("/jobs/{id}/raw", get(raw))
         .route("/jobs/{id}/retry", post(retry))
         .route("/jobs/{id}/discard", post(discard))
         .route("/jobs/{id}/cancel", post(cancel))
@@ -58,6 +62,14 @@ async fn show(State(console): State<Shared>, frame: Frame, Path(id): Path<String
     let id = read_id(&id)?;
     let shown = load(&mut *console.pool.acquire().await?, id).await?.ok_or_else(|| missing(id))?;
     Ok(page(&frame, &format!("{} {}", shown.job.kind, list::short(id)), render(&frame, &shown)))
+}
+
+async fn raw(State(console): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let id = read_id(&id)?;
+    let mut connection = console.pool.acquire().await?;
+    let (job, attempts) = job_list::find(&mut connection, id).await?.ok_or_else(|| missing(id))?;
+    let actions = operator_actions::of_job(&mut connection, id).await?;
+    Ok(Json(serde_json::json!({ "job": job, "attempts": attempts, "actions": actions })))
 }
 
 fn read_id(text: &str) -> Result<JobId, Problem> {
@@ -104,7 +116,11 @@ fn render(frame: &Frame, shown: &Shown) -> Markup {
         div.split {
             div {
                 (attempts(shown))
-                section.panel { h2 { "Payload" } pre { code { (payload(job)) } } }
+                section.panel {
+                    h2 { "Payload" }
+                    pre { code { (payload(job)) } }
+                    p { a href=(frame.href(&format!("/jobs/{}/raw", job.id))) { "All of it, with every attempt, as JSON" } }
+                }
                 (related(frame, shown))
             }
             div {

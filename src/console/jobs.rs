@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Jobs on a page.
-const ON_A_PAGE: usize = 30;
+const ON_A_PAGE: usize = 25;
 /// Longest search that every value in the list is narrowed down from; from a longer one they would fill the page.
 const CARRIED_BYTES: usize = 100;
 /// Jobs that are counted at most.

@@ -56,7 +56,7 @@ pub async fn summaries(connection: &mut PgConnection, ids: &[JobId]) -> sqlx::Re
     sqlx::query_as!(
         JobSummary,
         r#"SELECT jobs.id AS "id: JobId", jobs.kind, queue, jobs.state, failed_attempts, max_attempts,
-                  left(last_error, 160) AS error, run_at, jobs.created_at, jobs.finished_at, progress_done, progress_total,
+                  left(last_error, 120) AS error, run_at, jobs.created_at, jobs.finished_at, progress_done, progress_total,
                   payload ->> 'provider' AS provider, payload ->> 'billing_period' AS billing_period,
                   payload_id(payload, 'reseller_id') AS "reseller_id: ResellerId",
                   invoices.id AS "invoice_id?: InvoiceId",
@@ -94,7 +94,7 @@ pub struct AttemptDetail {
     pub seconds: f64,
     /// How it ended.
     pub outcome: String,
-    /// What it did, or what went wrong.
+    /// The beginning of what it did, or what went wrong.
     pub message: Option<String>,
 }
 
@@ -107,7 +107,7 @@ pub async fn attempts(connection: &mut PgConnection, id: JobId, limit: i64) -> s
         AttemptDetail,
         r#"SELECT attempt, workers.name AS "worker?", job_attempts.started_at, finished_at,
                   extract(epoch FROM finished_at - job_attempts.started_at)::float8 AS "seconds!", outcome,
-                  left(message, 2000) AS message
+                  left(message, 240) AS message
            FROM job_attempts LEFT JOIN workers ON workers.id = worker_id
            WHERE job_id = $1 ORDER BY attempt DESC LIMIT $2"#,
         id.0,

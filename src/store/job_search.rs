@@ -76,26 +76,31 @@ pub async fn plan_anew(transaction: &mut PgConnection) -> sqlx::Result<()> {
 pub async fn matching(connection: &mut PgConnection, search: &JobSearch, part: Part) -> sqlx::Result<Vec<JobId>> {
     let subjects = subjects(&mut *connection, search).await?;
     let sources = sources(&mut *connection, search).await?;
+    let lanes = lanes(&mut *connection, search).await?;
+    let providers = providers(&mut *connection, search).await?;
     sqlx::query_scalar!(
         r#"SELECT id AS "id: JobId" FROM jobs
            WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
-             AND ($3::text IS NULL OR $3 IN (queue, split_part(queue, '.', 1))) AND ($4::uuid IS NULL OR batch_id = $4)
+             AND ($3::text[] IS NULL OR queue = ANY ($3)) AND ($4::uuid IS NULL OR batch_id = $4)
              AND ($5::text[] IS NULL
                   OR coalesce(payload ->> 'invoice_id', payload ->> 'notification_id', payload ->> 'customer_id') = ANY ($5))
-             AND ($6::text IS NULL OR payload ->> 'provider' = $6)
-             AND ($7::text IS NULL OR payload ->> 'provider' IS NOT NULL AND payload ->> 'billing_period' = $7)
+             AND ($6::text[] IS NULL OR payload ->> 'provider' = ANY ($6))
+             AND ($7::text IS NULL OR payload ->> 'billing_period' = $7)
              AND ($8::text IS NULL OR last_error IS NOT NULL AND strpos(last_error, $8) > 0)
              AND ($9::text IS NULL OR traceparent IS NOT NULL AND substr(traceparent, 4, 32) = $9)
              AND ($10::text[] IS NULL OR source = ANY ($10)) AND ($11::text IS NULL OR external_id = $11)
              AND ($12::uuid IS NULL OR id < $12)
              AND ($13::timestamptz IS NULL OR coalesce(finished_at, created_at) <= $13)
+             -- What the state says anyway, in the words of the indexes that hold such jobs.
+             AND (coalesce($1, '') NOT IN ('done', 'discarded') OR finished_at IS NOT NULL)
+             AND (coalesce($1, '') <> 'awaiting' OR completes_batch)
            ORDER BY id DESC LIMIT $14"#,
         search.state,
         search.kind,
-        search.queue,
+        lanes.as_deref(),
         search.batch_id.map(|id| id.0),
         subjects.as_deref(),
-        search.provider,
+        providers.as_deref(),
         search.billing_period,
         search.error,
         search.trace_id,
@@ -173,6 +178,52 @@ async fn sources(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Res
                  WHERE leap.source IS NOT NULL
              )
              SELECT source AS "source!" FROM leap WHERE source IS NOT NULL LIMIT $1"#,
+            MAX_SUBJECTS,
+        )
+        .fetch_all(connection)
+        .await
+        .map(Some),
+    }
+}
+
+/// Returns the lanes among which a lane, a queue or a kind is looked for, as [`sources`] does.
+async fn lanes(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Result<Option<Vec<String>>> {
+    if search.queue.is_none() && search.kind.is_none() {
+        return Ok(None);
+    }
+    sqlx::query_scalar!(
+        r#"WITH RECURSIVE leap AS (
+             (SELECT queue FROM jobs ORDER BY queue LIMIT 1)
+             UNION ALL
+             SELECT (SELECT queue FROM jobs WHERE queue > leap.queue ORDER BY queue LIMIT 1) FROM leap
+             WHERE leap.queue IS NOT NULL
+         )
+         SELECT queue AS "queue!" FROM leap
+         WHERE queue IS NOT NULL AND ($1::text IS NULL OR $1 IN (queue, split_part(queue, '.', 1))) LIMIT $2"#,
+        search.queue,
+        MAX_SUBJECTS,
+    )
+    .fetch_all(connection)
+    .await
+    .map(Some)
+}
+
+/// Returns the providers among which a month is looked for, as [`sources`] does.
+async fn providers(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Result<Option<Vec<String>>> {
+    match (&search.provider, &search.billing_period) {
+        (Some(provider), _) => Ok(Some(vec![provider.clone()])),
+        (None, None) => Ok(None),
+        (None, Some(_)) => sqlx::query_scalar!(
+            r#"WITH RECURSIVE leap AS (
+                 (SELECT payload ->> 'provider' AS provider FROM jobs
+                  WHERE payload ->> 'provider' IS NOT NULL ORDER BY payload ->> 'provider' LIMIT 1)
+                 UNION ALL
+                 SELECT (SELECT payload ->> 'provider' FROM jobs
+                         WHERE payload ->> 'provider' IS NOT NULL AND payload ->> 'provider' > leap.provider
+                         ORDER BY payload ->> 'provider' LIMIT 1) FROM leap
+                 WHERE leap.provider IS NOT NULL
+             )
+             SELECT provider AS "provider!" FROM leap WHERE provider IS NOT NULL LIMIT $1"#,
             MAX_SUBJECTS,
         )
         .fetch_all(connection)

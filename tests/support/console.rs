@@ -98,8 +98,8 @@ const SAME_SITE: &str = "sec-fetch-site: same-origin\r\n";
 /// Somebody's browser: it keeps the cookie, and the token of the forms that it was shown.
 #[derive(Clone)]
 pub struct Browser {
-    address: SocketAddr,
-    base: String,
+    pub address: SocketAddr,
+    pub base: String,
     pub cookie: Option<String>,
     pub csrf: String,
     /// Further header lines of each request.
