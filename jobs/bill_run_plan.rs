@@ -163,6 +163,7 @@ impl StartBillRun {
             provider: Some(&self.provider),
             billing_period_start: Some(self.billing_period.start()),
             name: Some(&self.run_id),
+            ..BillRunFilter::default()
         };
         let is_first_round = bill_runs::list(connection, &name, 1).await?.is_empty();
         let unassigned = unassigned_accounts(connection, UnassignedFilter::of_month(self.period())).await?;

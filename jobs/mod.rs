@@ -20,11 +20,13 @@
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
 //! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |
+//! | `change_jobs` | retries, discards or cancels all jobs that a search finds | a changed job is in another state |
 
 mod announce_document;
 mod bill_run_plan;
 mod bill_run_proof;
 mod change_invoice_status;
+mod change_jobs;
 mod check_history;
 mod clear_dead_letters;
 mod correct_invoice;
@@ -50,6 +52,7 @@ mod verification;
 pub use announce_document::AnnounceDocument;
 pub use bill_run_plan::{Action, BillRunPlan, PlannedInvoice, ProvisionalMonth};
 pub use change_invoice_status::ChangeInvoiceStatus;
+pub use change_jobs::ChangeJobs;
 pub use check_history::CheckHistory;
 pub use clear_dead_letters::{ClearDeadLetters, Decision};
 pub use correct_invoice::CorrectInvoice;
@@ -91,6 +94,7 @@ pub fn registry() -> Registry<Context> {
         .with::<ReconcileCharges>()
         .with::<CheckHistory>()
         .with::<ClearDeadLetters>()
+        .with::<ChangeJobs>()
 }
 
 #[cfg(test)]
@@ -124,6 +128,7 @@ mod tests {
         assert!(patience::<RenderDocument>() > half_an_hour);
         assert!(patience::<RecordBounce>() > half_an_hour);
         assert!(patience::<ClearDeadLetters>() > half_an_hour);
+        assert!(patience::<ChangeJobs>() > half_an_hour);
         assert!(patience::<AnnounceDocument>() > half_an_hour);
         assert!(patience::<ReportDeadLetters>() > half_an_hour);
         for patience in [patience::<SendNotification>(), patience::<SendOperatorMail>()] {

@@ -16,8 +16,11 @@ use sqlx::PgConnection;
 use super::import_charges::{NotASha256, check_sha256};
 use crate::{
     context::Context,
-    domain::ids::{NotificationId, ResellerId},
-    mail::{Correspondent, DeliveryAction, DeliveryReport, MAX_REPORT_BYTES, RecipientReport, notification_of},
+    domain::{
+        ids::{NotificationId, ResellerId},
+        notification::notification_of,
+    },
+    mail::{Correspondent, DeliveryAction, DeliveryReport, MAX_REPORT_BYTES, RecipientReport},
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
         mail_policies,

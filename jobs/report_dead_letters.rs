@@ -39,7 +39,7 @@ impl Job for ReportDeadLetters {
     async fn run(self, context: Context, attempt: Attempt) -> Result<Finished, JobError> {
         let mut effects = attempt.begin().await?;
         let connection = effects.connection();
-        let groups = dead_letters::group(connection, &DeadFilter::default()).await?;
+        let groups = dead_letters::group(connection, &DeadFilter::default(), None).await?;
         let now = dead_letters::now(connection).await?;
         let told_at = operator_mails::dead_letters_told_at(connection).await?;
         if !is_news(&groups, told_at, now) {
@@ -78,11 +78,12 @@ fn digest(mut groups: Vec<DeadGroup>) -> DeadLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::JobId;
 
     fn group(kind: &str, error: &str, count: i64, died: i64) -> DeadGroup {
         let died_at = DateTime::from_timestamp(died, 0).expect("a time");
         let (kind, error) = (kind.to_owned(), error.to_owned());
-        DeadGroup { kind, error, count, first_died_at: died_at, last_died_at: died_at }
+        DeadGroup { kind, error, count, first_died_at: died_at, last_died_at: died_at, sample_job_id: JobId::new() }
     }
 
     #[test]

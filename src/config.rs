@@ -11,7 +11,7 @@ use std::{
 use secrecy::SecretString;
 
 use crate::{
-    domain::{download_link::DownloadLinks, language_tag::LanguageTag},
+    domain::{console_url::ConsoleUrl, download_link::DownloadLinks, language_tag::LanguageTag},
     objects::ObjectStoreSettings,
     queue::{Queue, Servers},
 };
@@ -43,7 +43,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 27] = [
+pub const VARIABLES: [Variable; 28] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -71,6 +71,12 @@ pub const VARIABLES: [Variable; 27] = [
         "true lets documents cross a network in clear to a store at http://; to this machine they always may",
     ),
     setting("BILLRUNNER_HTTP_ADDRESS", "127.0.0.1:8080", "where `billrunner web` listens"),
+    optional(
+        "BILLRUNNER_CONSOLE_URL",
+        "https://ops.example.com/billing",
+        "where operators reach the console through a proxy; its path is the prefix of all pages; see docs/OPERATING.md",
+        false,
+    ),
     optional(
         "BILLRUNNER_METRICS_ADDRESS",
         "127.0.0.1:9464",
@@ -205,6 +211,8 @@ pub struct Config {
     pub object_store: Option<ObjectStoreSettings>,
     /// Where the pages are served.
     pub http_address: SocketAddr,
+    /// Where operators reach the console; `None` is where it is served.
+    pub console_url: Option<ConsoleUrl>,
     /// Where a worker serves its metrics; `None` is nowhere.
     pub metrics_address: Option<SocketAddr>,
     /// First part of every Redis key.
@@ -297,6 +305,7 @@ impl Config {
             smtp_url: reader.secret_url("SMTP_URL", &["smtp", "smtps", "file"]),
             object_store: reader.object_store("BILLRUNNER_OBJECT_STORE"),
             http_address: reader.parse("BILLRUNNER_HTTP_ADDRESS", SocketAddr::from(([127, 0, 0, 1], 8080))),
+            console_url: reader.optional("BILLRUNNER_CONSOLE_URL"),
             metrics_address: reader.optional("BILLRUNNER_METRICS_ADDRESS"),
             redis_prefix: reader.parse("BILLRUNNER_REDIS_PREFIX", String::from("billrunner")),
             database_connections: reader.positive("BILLRUNNER_DATABASE_CONNECTIONS"),

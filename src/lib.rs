@@ -5,7 +5,8 @@
 //!
 //! - [`cli`]: the commands, the demo among them.
 //! - [`jobs`]: one file per kind of job; [`context`] is what they work with.
-//! - [`http`]: the HTTP door for jobs, their schemas, probes, metrics and the page of queues.
+//! - [`http`]: the HTTP door for jobs, their schemas, probes and metrics.
+//! - [`console`]: the operators' console, as pages of the web process.
 //! - [`queue`]: jobs that are neither lost nor done twice (Redis Streams, apalis; the ledger in Postgres).
 //! - [`store`]: all SQL.
 //! - [`providers`]: the cloud providers, their profiles and how their charge files are read.
@@ -21,6 +22,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod context;
 pub mod documents;
 pub mod domain;

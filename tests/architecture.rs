@@ -9,7 +9,7 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("clock", &[]),
     ("metrics", &[]),
@@ -24,7 +24,8 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("config", &["domain", "objects", "queue"]),
     ("telemetry", &["config"]),
     ("context", &["clock", "domain", "mail"]),
-    ("http", &["clock", "domain", "metrics", "queue", "store"]),
+    ("console", &["clock", "domain", "metrics", "queue", "store"]),
+    ("http", &["clock", "console", "domain", "metrics", "queue", "store"]),
     (
         "jobs",
         &["context", "documents", "domain", "language", "mail", "metrics", "objects", "providers", "queue", "store"],
@@ -34,6 +35,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
         &[
             "clock",
             "config",
+            "console",
             "context",
             "documents",
             "domain",

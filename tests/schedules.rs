@@ -5,8 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use billrunner::{
     domain::schedule::MissedPolicy,
-    queue::{ScheduleError, next_tick},
-    store::schedules::{self, NewSchedule, Schedule},
+    queue::{ScheduleError, next_tick, run_schedule_now},
+    store::{
+        operator_actions::Operator,
+        schedules::{self, NewSchedule, Schedule},
+    },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -20,6 +23,7 @@ use crate::support::{
 };
 
 const TASK: &str = "task";
+const ANN: Operator<'_> = Operator { name: "ann", reason: "because" };
 
 fn every_second(name: &str, missed: MissedPolicy) -> NewSchedule {
     NewSchedule {
@@ -276,8 +280,8 @@ async fn a_paused_schedule_does_nothing_and_what_it_let_pass_does_not_come_later
         save(&bench, &every_second(name, MissedPolicy::All)).await?;
     }
     let mut connection = bench.pool().acquire().await?;
-    assert!(schedules::pause(&mut connection, "paused", "ann", "because").await?);
-    assert!(!schedules::pause(&mut connection, "paused", "bob", "again").await?, "it is paused already");
+    assert!(schedules::pause(&mut connection, "paused", ANN).await?);
+    assert!(!schedules::pause(&mut connection, "paused", Operator { name: "bob", reason: "again" }).await?, "it is paused already");
     set_back(&bench, "paused", "1 hour").await?;
     let worker = bench.start_worker(settings());
     bench.until_count("the other's ticks", "SELECT count(*) FROM jobs", 3).await?;
@@ -291,8 +295,8 @@ async fn a_paused_schedule_does_nothing_and_what_it_let_pass_does_not_come_later
 
     let resumed_at = schedules::now(&mut connection).await?;
     let next = next_tick(&mut connection, &found).await?;
-    assert!(schedules::resume(&mut connection, "paused", "ann", next).await?);
-    assert!(!schedules::resume(&mut connection, "paused", "ann", next).await?, "it is not paused");
+    assert!(schedules::resume(&mut connection, "paused", ANN, next).await?);
+    assert!(!schedules::resume(&mut connection, "paused", ANN, next).await?, "it is not paused");
     let resumed = "SELECT count(*) FROM jobs WHERE starts_with(external_id, 'paused/')";
     bench.until_count("ticks after the pause", resumed, 2).await?;
     assert!(ticks(&bench, "paused").await?[0] > resumed_at);
@@ -356,8 +360,8 @@ async fn a_job_started_out_of_turn_has_an_id_of_its_own_and_leaves_the_ticks_alo
     save(&bench, &hourly("turn", MissedPolicy::Skip)).await?;
     let before = find(&bench, "turn").await?;
     let mut connection = bench.pool().acquire().await?;
-    let first = bench.registry.run_schedule_now(&mut connection, &before, "ann").await?;
-    let second = bench.registry.run_schedule_now(&mut connection, &before, "ann").await?;
+    let first = run_schedule_now(&mut connection, &bench.registry.preparer(), &before, ANN).await?;
+    let second = run_schedule_now(&mut connection, &bench.registry.preparer(), &before, ANN).await?;
     assert_ne!(first, second);
     let after = find(&bench, "turn").await?;
     assert_eq!((after.last_job_id, after.next_run_at, after.last_tick_at), (Some(second), before.next_run_at, None));

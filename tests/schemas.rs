@@ -187,6 +187,7 @@ fn what_ends_the_work_of_others_or_follows_from_other_jobs_alone_is_at_no_door()
         inside,
         [
             "announce_document",
+            "change_jobs",
             "clear_dead_letters",
             "finish_bill_run",
             "prune_jobs",
@@ -216,6 +217,7 @@ impl Pages {
             schemas,
             downloads: None,
             metrics: None,
+            console: None,
             demo: None,
         };
         let listener = http::listen(([127, 0, 0, 1], 0).into()).await?;

@@ -6,10 +6,10 @@
 use std::{env, error::Error, sync::Arc, time::Instant};
 
 use billrunner::{
-    domain::{ids::NotificationId, invoice::InvoiceKind, message::CustomerMessage},
+    domain::{ids::NotificationId, invoice::InvoiceKind, message::CustomerMessage, notification::message_id},
     language::Language,
     mail::{
-        AttachedDocument, Attachment, Correspondent, InvoiceMessage, Look, Mailer, OutgoingMail, message_id, templates,
+        AttachedDocument, Attachment, Correspondent, InvoiceMessage, Look, Mailer, OutgoingMail, templates,
     },
 };
 use bytes::Bytes;

@@ -2,10 +2,12 @@
 // axe-core says of all three. Run by bin/screenshots: node look.mjs PAGE FOLDER
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { chromium } from 'playwright-core'
+import { join } from 'node:path'
 
+const require = createRequire(join(process.env.MODULES, 'x.js'))
+const { chromium } = require('playwright-core')
 const [file, folder] = process.argv.slice(2)
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 const problems = []
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })

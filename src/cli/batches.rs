@@ -1,10 +1,10 @@
 //! `billrunner batches`: many jobs and the one that completes them, such as a bill run. A batch is named by the id of its
 //! completion job.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use clap::Subcommand;
-use sqlx::{Acquire, PgConnection};
+use sqlx::PgConnection;
 
 use super::{
     Failure, Output, dead,
@@ -17,13 +17,9 @@ use crate::{
     config::Config,
     domain::ids::JobId,
     jobs::Decision,
-    store::{dead_letters::DeadFilter, job_list, jobs, operator_actions::Operator},
+    queue::cancel_batch,
+    store::{dead_letters::DeadFilter, job_list, jobs},
 };
-
-/// Jobs cancelled in one transaction.
-const CANCELLED_AT_ONCE: i64 = 500;
-/// How long to wait for jobs that somebody else is changing at this moment.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Commands on batches.
 #[derive(Subcommand)]
@@ -75,7 +71,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
         }
         Command::Cancel { id, asked } => {
             require_batch(&mut connection, id).await?;
-            let count = cancel_all(&mut connection, id, asked.operator()).await?;
+            let count = cancel_batch(&mut connection, id, asked.operator()).await?;
             output.line(&format!("{count} jobs of batch {id} are cancelled"))
         }
         Command::Retry { id, with_discarded, wait, asked } => {
@@ -118,25 +114,4 @@ async fn list(connection: &mut PgConnection, limit: i64, output: Output) -> anyh
             describe_outcomes(&Vec::from_iter(batch.outcomes.clone())),
         ]
     })
-}
-
-/// Cancels job by job in short transactions, so that a batch of any size holds up nobody.
-pub async fn cancel_all(connection: &mut PgConnection, id: JobId, operator: Operator<'_>) -> anyhow::Result<usize> {
-    let mut cancelled = 0;
-    loop {
-        let some = jobs::cancellable_of_batch(&mut *connection, id, CANCELLED_AT_ONCE).await?;
-        if some.is_empty() {
-            return Ok(cancelled);
-        }
-        let mut transaction = connection.begin().await?;
-        let before = cancelled;
-        for job in some {
-            cancelled += usize::from(jobs::cancel(&mut transaction, job, operator).await?.is_some());
-        }
-        jobs::notify_dispatchers(&mut transaction).await?;
-        transaction.commit().await?;
-        if cancelled == before {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    }
 }

@@ -58,6 +58,7 @@ impl HttpDoor {
             schemas,
             downloads: None,
             metrics: None,
+            console: None,
             demo: None,
         };
         let stop = CancellationToken::new();

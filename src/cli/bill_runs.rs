@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use sqlx::{Acquire, PgConnection, PgPool};
 
-use super::{Failure, Output, batches, enqueue, month::Month, operator::WithReason, setup};
+use super::{Failure, Output, enqueue, month::Month, operator::WithReason, setup};
 use crate::{
     clock::Clock,
     config::Config,
@@ -17,7 +17,7 @@ use crate::{
         ids::{JobId, ResellerId},
     },
     jobs::{BillRunPlan, InitialStatus, StartBillRun, registry},
-    queue::{JobOptions, RequestId},
+    queue::{JobOptions, RequestId, cancel_batch},
     store::{
         bill_run_proofs,
         bill_runs::{self, BillRun, BillRunFilter},
@@ -116,7 +116,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
                 reseller_id: reseller,
                 provider: provider.as_deref(),
                 billing_period_start: period.map(BillingPeriod::start),
-                name: None,
+                ..BillRunFilter::default()
             };
             list(&bill_runs::list(&mut *pool.acquire().await?, &filter, limit).await?, output)
         }
@@ -136,6 +136,7 @@ async fn find(connection: &mut PgConnection, named: &Named) -> anyhow::Result<Bi
         provider: named.provider.as_deref(),
         billing_period_start: named.period.map(BillingPeriod::start),
         name: Some(&named.run),
+        ..BillRunFilter::default()
     };
     let mut found = bill_runs::list(connection, &filter, 2).await?;
     match (found.pop(), found.is_empty()) {
@@ -339,13 +340,12 @@ async fn cancel(
     let run = find(&mut *connection, named).await?;
     let operator = asked.operator();
     let mut transaction = connection.begin().await?;
-    let noted =
-        bill_runs::cancel(&mut transaction, (run.reseller_id, run.id), (operator.name, operator.reason)).await?;
+    let noted = bill_runs::cancel(&mut transaction, (run.reseller_id, run.id), operator).await?;
     transaction.commit().await?;
     let (true, Some(batch_id)) = (noted, run.batch_id) else {
         let message = format!("bill run {} is {}; only one that is running is cancelled", run.id, run.state);
         return Err(Failure::Refused(message).into());
     };
-    let count = batches::cancel_all(connection, batch_id, operator).await?;
+    let count = cancel_batch(connection, batch_id, operator).await?;
     output.line(&format!("bill run {} is cancelled: {count} generations never run", run.id))
 }

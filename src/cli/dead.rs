@@ -104,7 +104,7 @@ pub struct Which {
 impl From<Matching> for DeadFilter {
     fn from(matching: Matching) -> Self {
         let Matching { kind, queue, error, batch, before } = matching;
-        Self { kind, queue, error, batch_id: batch, until: before, with_discarded: false }
+        Self { kind, queue, error, batch_id: batch, until: before, ..Self::default() }
     }
 }
 
@@ -113,7 +113,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     let mut connection = pool.acquire().await?;
     match command {
         Command::List { matching, group: true, .. } => {
-            print_groups(&dead_letters::group(&mut connection, &matching.into()).await?, output)
+            print_groups(&dead_letters::group(&mut connection, &matching.into(), None).await?, output)
         }
         Command::List { matching, limit, .. } => {
             let ids = dead_letters::matching(&mut connection, &matching.into(), None, limit).await?;
@@ -171,7 +171,7 @@ async fn decide(
 ) -> anyhow::Result<()> {
     let filter = DeadFilter::from(which.matching);
     if which.dry_run {
-        return print_groups(&dead_letters::group(&mut *pool.acquire().await?, &filter).await?, output);
+        return print_groups(&dead_letters::group(&mut *pool.acquire().await?, &filter, None).await?, output);
     }
     hand_in_decision(pool, decision, filter, operator, (which.wait, output)).await
 }
@@ -192,7 +192,7 @@ pub async fn hand_in_decision(
         return Err(Failure::NotFound("no dead job matches".into()).into());
     }
     if !output.is_json() {
-        print_groups(&dead_letters::group(&mut connection, &filter).await?, output)?;
+        print_groups(&dead_letters::group(&mut connection, &filter, None).await?, output)?;
         output.line(&format!("{count} jobs match"))?;
     }
     drop(connection);

@@ -15,6 +15,7 @@ mod bill_runs;
 mod bounces;
 mod completions;
 mod config;
+mod console_tokens;
 mod dead;
 mod demo;
 mod directory;
@@ -42,6 +43,7 @@ mod setup;
 mod status;
 mod supervisor;
 mod suppressions;
+mod users;
 mod verify;
 mod watch;
 mod web;
@@ -71,7 +73,7 @@ struct Cli {
 enum Command {
     /// Run jobs until told to stop.
     Worker(worker::Arguments),
-    /// Serve the HTTP door for jobs, the probes and the page of queues.
+    /// Serve the HTTP door for jobs, the probes and the operators' console.
     Web,
     /// Bring the database's schema up to this release.
     Migrate,
@@ -117,6 +119,9 @@ enum Command {
     /// Make, list and revoke their keys.
     #[command(subcommand)]
     ApiKeys(api_keys::Command),
+    /// Say who may use the console, and make tokens for scripts.
+    #[command(subcommand)]
+    Users(users::Command),
     /// Describe the HTTP door, as an `OpenAPI` document.
     Openapi,
     /// List, show, start and cancel bill runs, or see beforehand what one would do.
@@ -213,6 +218,7 @@ async fn execute(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::Schedules(command) => schedules::run(command, config, output).await,
         Command::ApiClients(command) => api_clients::run(command, config, output).await,
         Command::ApiKeys(command) => api_keys::run(command, config, output).await,
+        Command::Users(command) => users::run(command, config, output).await,
         Command::Openapi => Output::new(true).value(&openapi_document(), |_| String::new()),
         Command::BillRuns(command) => bill_runs::run(command, config, output).await,
         Command::Batches(command) => batches::run(command, config, output).await,

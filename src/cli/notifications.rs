@@ -8,18 +8,15 @@ use crate::{
     config::Config,
     domain::{
         billing_period::BillingPeriod,
-        ids::{JobId, NotificationId, ResellerId},
+        ids::{NotificationId, ResellerId},
         notification::NotificationState,
     },
     jobs::{SendNotification, registry},
-    mail::message_id,
     queue::{JobOptions, RequestId},
     store::{
-        directory::{self, Recipient},
         jobs,
         notification_list::{self, HistoryEntry, NotificationFilter, NotificationSummary},
-        notifications::{self, NewNotification, Note},
-        operator_actions::Operator,
+        resend::{self, NotResent},
     },
 };
 
@@ -99,13 +96,13 @@ async fn list(listed: Listed, connection: &mut PgConnection, output: Output) -> 
         None => None,
     };
     let filter = NotificationFilter {
-        id: None,
         reseller_id: listed.reseller,
         invoice_id: invoice,
         customer: listed.customer,
         from: listed.from.map(BillingPeriod::start),
         until: listed.to.map(BillingPeriod::end),
         states: listed.state,
+        ..NotificationFilter::default()
     };
     let found = notification_list::list(connection, &filter, listed.limit).await?;
     let titles = ["notification", "invoice", "event", "customer", "recipient", "state", "since", "reason"];
@@ -133,78 +130,29 @@ async fn resend(asked: &Resend, pool: &PgPool, config: &Config, output: Output) 
     let operator = asked.asked.said()?;
     let mut transaction = pool.begin().await?;
     let earlier = find(&mut transaction, asked.notification).await?;
-    require_end(&earlier)?;
-    let contacts = directory::recipients(&mut transaction, earlier.reseller_id, earlier.customer_id).await?;
-    let contact = choose(asked.to.as_deref().unwrap_or(&earlier.recipient), contacts)?;
-    let (id, job_id) = record(&mut transaction, &earlier, (&contact, operator), &config.mail_domain).await?;
+    let to = asked.to.as_deref().unwrap_or(&earlier.recipient);
+    let again = resend::record(&mut transaction, &earlier, to, operator, &config.mail_domain).await;
+    let again = again.map_err(to_failure)?;
+    let job = SendNotification { reseller_id: earlier.reseller_id, notification_id: again.id };
+    let request = RequestId::new("cli/notifications", again.id);
+    let new = registry().prepare(&job, request, operator.name, JobOptions::default())?;
+    let job_id = jobs::accept(&mut transaction, &new).await?.id();
+    jobs::notify_dispatchers(&mut transaction).await?;
     transaction.commit().await?;
     if asked.wait {
         return wait_and_print(pool, job_id, output).await;
     }
-    let answer = serde_json::json!({ "notification_id": id, "job_id": job_id });
-    output.value(&answer, |_| format!("notification {id} goes to {}, by job {job_id}", contact.contact.email))
+    let answer = serde_json::json!({ "notification_id": again.id, "job_id": job_id });
+    output.value(&answer, |_| format!("notification {} goes to {}, by job {job_id}", again.id, again.recipient))
 }
 
-fn require_end(earlier: &NotificationSummary) -> anyhow::Result<()> {
-    let state: NotificationState = earlier.state.parse()?;
-    if state.has_ended() {
-        return Ok(());
+fn to_failure(error: NotResent) -> anyhow::Error {
+    match error {
+        NotResent::UnderWay { .. } | NotResent::NoContact { .. } | NotResent::Suppressed { .. } => {
+            Failure::Refused(error.to_string()).into()
+        }
+        NotResent::Database(error) => error.into(),
     }
-    let way_out = "its job is at it or will be; `billrunner dead list` shows it where it gave up";
-    Err(Failure::Refused(format!("notification {} is {state}: {way_out}", earlier.id)).into())
-}
-
-/// Finds the contact with an address who may be written to.
-fn choose(address: &str, contacts: Vec<Recipient>) -> Result<Recipient, Failure> {
-    let names: Vec<String> = contacts.iter().map(|one| one.contact.email.clone()).collect();
-    let found = contacts.into_iter().find(|one| one.contact.email.eq_ignore_ascii_case(address.trim()));
-    let Some(found) = found else {
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let way_out = format!("name one with --to, or add one to the directory; there are: {known}");
-        return Err(Failure::Refused(format!("`{address}` is no contact of the customer; {way_out}")));
-    };
-    if let Some(why) = &found.suppressed_because {
-        let way_out = "enable the contact in the directory, or `billrunner suppressions remove` the address";
-        return Err(Failure::Refused(format!("`{address}` is not written to, {why}; {way_out}")));
-    }
-    Ok(found)
-}
-
-/// Records a new notification about the same event, who wants it and why, and the job that sends it.
-async fn record(
-    connection: &mut PgConnection,
-    earlier: &NotificationSummary,
-    (recipient, operator): (&Recipient, Operator<'_>),
-    mail_domain: &str,
-) -> anyhow::Result<(NotificationId, JobId)> {
-    let (id, reseller_id) = (NotificationId::new(), earlier.reseller_id);
-    let new = NewNotification {
-        id,
-        reseller_id,
-        invoice_id: earlier.invoice_id,
-        event_sequence: earlier.event_sequence,
-        recipient: recipient.contact.email.clone(),
-        recipient_name: recipient.contact.name.clone(),
-        // Of its own, so that it stands beside the first and every other.
-        intent: format!("resend {id}"),
-        language: earlier.language.clone(),
-        suppressed_because: None,
-        message_id: message_id(id, mail_domain),
-    };
-    notifications::record_all(connection, &[new]).await?;
-    let noted_by = Some(operator.name);
-    let requested = format!("instead of {}: {}", earlier.id, operator.reason);
-    let note = Note { what: "requested", reason: &requested, noted_by };
-    notifications::note(connection, (reseller_id, id), note).await?;
-    let resent = format!("as {id}: {}", operator.reason);
-    let note = Note { what: "resent", reason: &resent, noted_by };
-    notifications::note(connection, (reseller_id, earlier.id), note).await?;
-    let job = SendNotification { reseller_id, notification_id: id };
-    let request = RequestId::new("cli/notifications", id);
-    let new = registry().prepare(&job, request, operator.name, JobOptions::default())?;
-    let accepted = jobs::accept(connection, &new).await?;
-    jobs::notify_dispatchers(connection).await?;
-    Ok((id, accepted.id()))
 }
 
 fn describe(found: &NotificationSummary, history: &[HistoryEntry]) -> String {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    domain::age::describe_age,
     jobs::registry,
     queue::Queue,
     store::{
@@ -168,7 +169,8 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
     }
 }
 
-fn lane_names() -> Vec<String> {
+/// Returns the names of all lanes.
+pub fn lane_names() -> Vec<String> {
     registry().lane_names().map(str::to_owned).collect()
 }
 
@@ -230,12 +232,6 @@ pub fn describe_lanes(lanes: &[Lane]) -> String {
             controls.iter().flat_map(|control| describe(control, &backlog.queue)).collect::<Vec<_>>().join("\n"),
         ]
     })
-}
-
-/// Writes an age in whole seconds, such as `2m 5s`.
-pub fn describe_age(seconds: f64) -> String {
-    let age = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    humantime::format_duration(Duration::from_secs(age.as_secs())).to_string()
 }
 
 fn describe(control: &QueueControl, lane: &str) -> Vec<String> {

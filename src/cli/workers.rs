@@ -1,14 +1,13 @@
 //! `billrunner workers`: which worker processes live, where, of which version, and what each runs.
 
-use std::fmt;
-
 use clap::Args;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::{Output, output::table, queues::describe_age, setup, watch::Watch};
+use super::{Output, output::table, setup, watch::Watch};
 use crate::{
     config::Config,
+    domain::{age::describe_age, worker_name::WorkerName},
     store::workers::{self, GONE_AFTER_SECS, RunningJob, WorkerRow},
 };
 
@@ -22,35 +21,11 @@ pub struct Arguments {
     watch: Watch,
 }
 
-/// What a worker calls itself: `HOST/PROCESS/VERSION`, as older releases do not.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Named<'a> {
-    pub host: &'a str,
-    pub process: &'a str,
-    pub version: &'a str,
-}
-
-impl<'a> Named<'a> {
-    pub fn read(name: &'a str) -> Self {
-        let mut parts = name.rsplitn(3, '/');
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(version), Some(process), Some(host)) => Self { host, process, version },
-            _ => Self { host: "", process: name, version: "unknown" },
-        }
-    }
-}
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.host, self.process, self.version)
-    }
-}
-
 /// Returns what this process calls itself.
 pub fn own_name() -> String {
     let system = rustix::system::uname();
     let (host, process) = (system.nodename().to_string_lossy(), std::process::id().to_string());
-    Named { host: &host, process: &process, version: env!("CARGO_PKG_VERSION") }.to_string()
+    WorkerName { host: &host, process: &process, version: env!("CARGO_PKG_VERSION") }.to_string()
 }
 
 /// A worker as it is printed.
@@ -84,7 +59,7 @@ pub async fn list(connection: &mut PgConnection) -> sqlx::Result<Vec<Worker>> {
 
 impl Worker {
     fn new(row: &WorkerRow, running: &[RunningJob]) -> Self {
-        let Named { host, process, version } = Named::read(&row.name);
+        let WorkerName { host, process, version } = WorkerName::read(&row.name);
         Self {
             id: row.id.to_string(),
             host: host.to_owned(),
@@ -130,10 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workers_name_says_host_process_and_version() {
-        let named = Named { host: "worker-1.example", process: "42", version: "1.2.3" };
-        assert_eq!(Named::read(&named.to_string()), named);
-        assert_eq!(Named::read("process 42"), Named { host: "", process: "process 42", version: "unknown" });
-        assert_eq!(Named::read(&own_name()).version, env!("CARGO_PKG_VERSION"));
+    fn a_worker_calls_itself_by_host_process_and_version() {
+        assert_eq!(WorkerName::read(&own_name()).version, env!("CARGO_PKG_VERSION"));
     }
 }

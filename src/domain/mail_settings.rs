@@ -173,7 +173,7 @@ impl MailSettings {
 }
 
 /// Tells an address from a slip of the pen; what mail servers take in full is checked where mails are made.
-fn is_address(text: &str) -> bool {
+pub fn is_address(text: &str) -> bool {
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[],;:\\\"".contains(c);
     let halves = text.rsplit_once('@');
     text.len() <= MAX_ADDRESS_CHARS

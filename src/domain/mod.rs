@@ -3,12 +3,15 @@
 //! Everything else depends on this module and this module depends on nothing of ours. A rule that code, database,
 //! documents and mails must all obey is written here once, named after the field's standard (FOCUS, ISO 4217, EN 16931).
 
+pub mod age;
 pub mod api_key;
 pub mod bill_run;
 pub mod billing_period;
 pub mod branding;
 pub mod charge;
 pub mod charge_file;
+pub mod console_access;
+pub mod console_url;
 pub mod country;
 pub mod csv_options;
 pub mod currency_view;
@@ -27,6 +30,7 @@ pub mod invoice;
 pub mod invoice_detail;
 pub mod invoice_event;
 pub mod invoice_status;
+pub mod job_action;
 pub mod language_tag;
 pub mod lines;
 pub mod mail_flow;
@@ -44,3 +48,5 @@ pub mod pricing;
 pub mod schedule;
 pub mod taxes;
 pub mod time_zone;
+pub mod verdict;
+pub mod worker_name;

@@ -104,6 +104,16 @@ impl fmt::Display for NotificationState {
     }
 }
 
+/// Returns the Message-ID (RFC 5322) of a notification: the same for every attempt to send it.
+pub fn message_id(notification: NotificationId, domain: &str) -> String {
+    format!("<{notification}@{domain}>")
+}
+
+/// Returns the notification that a Message-ID was derived from, as far as the text alone can tell.
+pub fn notification_of(message_id: &str) -> Option<NotificationId> {
+    message_id.strip_prefix('<')?.split_once('@')?.0.parse().ok()
+}
+
 /// How a status change came to be asked for; each path has its own default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusPath {

@@ -44,7 +44,7 @@ async fn list(State(web): State<Web>) -> Result<Html<String>, PageError> {
     }
     let body = html! {
         h1 { "Inbox" }
-        p { a href="/" { "billrunner" } " sent these; the demo's own mail server received them." }
+        p { a href="/demo" { "billrunner" } " sent these; the demo's own mail server received them." }
         @if rows.is_empty() {
             p { "No mail has been sent yet." }
         } @else {

@@ -1,4 +1,4 @@
-//! The web process: the HTTP door for jobs, probes and metrics, and one plain page that says how the queues stand.
+//! The web process: the HTTP door for jobs, probes and metrics, and the operators' console.
 //!
 //! `/livez` says that the process answers, `/readyz` that it can accept jobs (Postgres at this release's schema;
 //! without Redis they wait). Customers download documents through signed links where those are set up. Documents and
@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 use axum::{
     Router,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::{from_fn, map_response},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -29,12 +29,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    console::{self, Console},
     domain::{document::DocumentKind, ids::InvoiceId},
     queue::Streams,
     store::{
         database, documents,
         invoice_list::{self, InvoiceFilter},
-        invoices, job_list,
+        invoices,
     },
 };
 
@@ -62,6 +63,8 @@ pub struct Web {
     pub downloads: Option<Arc<Downloads>>,
     /// What `/metrics` is made from; `None` serves none.
     pub metrics: Option<Arc<Metrics>>,
+    /// The operators' console; `None` serves none.
+    pub console: Option<Arc<Console>>,
     /// What can be opened, in the demo; `None` serves no customer's data.
     pub demo: Option<Arc<DemoFiles>>,
 }
@@ -82,7 +85,11 @@ pub async fn serve(web: Web, listener: TcpListener, stop: CancellationToken) -> 
     // Answers are small and wanted at once.
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     let _watched = crate::metrics::process().watch_pool("pages", &web.pool);
-    axum::serve(listener, router(web)).with_graceful_shutdown(stop.cancelled_owned()).await
+    let console = web.console.as_ref();
+    let _watched_too = console.map(|console| crate::metrics::process().watch_pool("console", &console.pool));
+    // Who logs in is known by address too.
+    let service = router(web).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 /// Opens the address to listen on.
@@ -95,19 +102,28 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 fn router(web: Web) -> Router {
     let mut router = Router::new()
-        .route("/", get(overview))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(readyz))
         .merge(schemas::router());
     if web.demo.is_some() {
-        router = router.route("/documents/{invoice}/{kind}", get(document)).merge(inbox::router());
+        router = router
+            .route("/demo", get(papers))
+            .route("/documents/{invoice}/{kind}", get(document))
+            .merge(inbox::router());
     }
     if web.downloads.is_some() {
         router = router.merge(downloads::router());
     }
     let intake = intake::router(web.intake.clone());
+    let pages = web.console.clone().map(console::router).unwrap_or_default();
     let numbers = web.metrics.clone().map(metrics::router).unwrap_or_default();
-    router.with_state(web).merge(intake).merge(numbers).layer(from_fn(metrics::count)).layer(map_response(secure))
+    router
+        .with_state(web)
+        .merge(intake)
+        .merge(numbers)
+        .merge(pages)
+        .layer(from_fn(metrics::count))
+        .layer(map_response(secure))
 }
 
 /// Adds what keeps a browser from doing more with our pages than showing them.
@@ -115,11 +131,11 @@ async fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let policy =
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
-    // A document's own is stricter.
+    // A document's own is stricter, and so is the console's.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(policy));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     response
 }
 
@@ -173,14 +189,10 @@ async fn readyz(State(web): State<Web>) -> Response {
     }
 }
 
-async fn overview(State(web): State<Web>) -> Result<Html<String>, PageError> {
+async fn papers(State(web): State<Web>) -> Result<Html<String>, PageError> {
     let mut connection = web.pool.acquire().await?;
-    let counts = job_list::count_by_queue(&mut connection).await?;
-    if web.demo.is_none() {
-        return Ok(Html(page::overview(&counts, None).into_string()));
-    }
     let invoices = invoice_list::list(&mut connection, &InvoiceFilter::default(), SHOWN_INVOICES).await?;
-    Ok(Html(page::overview(&counts, Some(&invoices)).into_string()))
+    Ok(Html(page::papers(&invoices).into_string()))
 }
 
 async fn document(

@@ -1,8 +1,8 @@
-//! How the plain pages look, the page of counts, and what the demo lets its visitor open.
+//! How the demo's own pages look, and the page of the invoices that its visitor can open.
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::store::{invoice_list::InvoiceSummary, job_list::QueueCount};
+use crate::store::invoice_list::InvoiceSummary;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -17,18 +17,12 @@ dd { margin: 0; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 ";
 
-/// States in the order of a job's life.
-const STATES: [&str; 6] = ["scheduled", "dispatched", "running", "done", "dead", "discarded"];
-
-/// Makes the page of counts; with `invoices` it is the demo's, and leads to what can be opened.
-pub fn overview(counts: &[QueueCount], invoices: Option<&[InvoiceSummary]>) -> Markup {
+/// Makes the page of the invoices.
+pub fn papers(invoices: &[InvoiceSummary]) -> Markup {
     let body = html! {
         h1 { "billrunner" }
-        (queues(counts))
-        @if let Some(invoices) = invoices {
-            (invoice_table(invoices))
-            p { a href="/inbox" { "The mails that were sent" } }
-        }
+        p { a href="/" { "The console" } " · " a href="/inbox" { "The mails that were sent" } }
+        (invoice_table(invoices))
     };
     page("billrunner", &body)
 }
@@ -45,29 +39,6 @@ pub fn page(title: &str, body: &Markup) -> Markup {
                 style { (maud::PreEscaped(STYLE)) }
             }
             body { (body) }
-        }
-    }
-}
-
-fn queues(counts: &[QueueCount]) -> Markup {
-    let mut names: Vec<&str> = counts.iter().map(|count| count.queue.as_str()).collect();
-    names.dedup();
-    let count = |queue: &str, state: &str| {
-        counts.iter().find(|count| count.queue == queue && count.state == state).map_or(0, |count| count.count)
-    };
-    html! {
-        h2 { "Queues" }
-        @if names.is_empty() {
-            p { "No job has been accepted yet." }
-        } @else {
-            table {
-                thead { tr { th scope="col" { "queue" } @for state in STATES { th scope="col" .number { (state) } } } }
-                tbody {
-                    @for name in names {
-                        tr { th scope="row" { (name) } @for state in STATES { td .number { (count(name, state)) } } }
-                    }
-                }
-            }
         }
     }
 }

@@ -29,5 +29,5 @@ pub use self::{
     mailbox::messages_of,
     mailer::{InvalidMailerUrl, Mailer, MailerCheck, SendError},
     operator_report::{OPERATORS_SENDER, OperatorReport, Operators},
-    outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail, message_id, notification_of},
+    outgoing::{Attachment, Correspondent, InvalidAddress, OutgoingMail, UnbuildableMail},
 };

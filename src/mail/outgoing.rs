@@ -20,8 +20,6 @@ use super::{
     one_line::{to_lines, to_one_line, to_subject},
     templates::RenderedMessage,
 };
-use crate::domain::ids::NotificationId;
-
 /// A name and an address that can be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correspondent {
@@ -132,16 +130,6 @@ pub enum UnbuildableMail {
     Message(#[from] lettre::error::Error),
 }
 
-/// Returns the Message-ID (RFC 5322) of a notification: the same for every attempt to send it.
-pub fn message_id(notification: NotificationId, domain: &str) -> String {
-    format!("<{notification}@{domain}>")
-}
-
-/// Returns the notification that a Message-ID was derived from, as far as the text alone can tell.
-pub fn notification_of(message_id: &str) -> Option<NotificationId> {
-    message_id.strip_prefix('<')?.split_once('@')?.0.parse().ok()
-}
-
 impl OutgoingMail {
     /// Puts the mail together as it goes over the wire, before dot-stuffing.
     ///
@@ -219,6 +207,7 @@ pub mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::{ids::NotificationId, notification::message_id};
 
     /// A mail for the tests of the mailers too.
     pub fn mail() -> OutgoingMail {

@@ -223,7 +223,18 @@ pub fn check_keys(id: &str, source: &str, dedupe_key: Option<&str>) -> Result<()
 /// Reads an envelope into the row that the ledger accepts, whatever the handlers of its kinds work with.
 pub type ReadEnvelope = Arc<dyn Fn(&[u8]) -> Result<NewJob, EnvelopeError> + Send + Sync>;
 
+/// Makes a ledger row from a kind's name and payload, for who knows no context: request, then who asks.
+pub type PrepareJob = Arc<dyn Fn(&str, Value, RequestId, &str) -> Result<NewJob, EnvelopeError> + Send + Sync>;
+
 impl<C: Clone + Send + Sync + 'static> Registry<C> {
+    /// Returns what makes jobs of any kind for the console.
+    pub fn preparer(self: &Arc<Self>) -> PrepareJob {
+        let registry = self.clone();
+        Arc::new(move |kind, payload, request, requested_by| {
+            registry.prepare_kind(kind, payload, request, requested_by.to_owned(), JobOptions::default())
+        })
+    }
+
     /// Returns the reader of envelopes for doors that know no context.
     pub fn envelope_reader(self: &Arc<Self>) -> ReadEnvelope {
         let registry = self.clone();

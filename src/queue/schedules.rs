@@ -16,7 +16,7 @@ use super::{
     admission,
     backoff::Reconnect,
     dispatch::Wake,
-    envelope::{EnvelopeError, MAX_ENVELOPE_BYTES},
+    envelope::{EnvelopeError, MAX_ENVELOPE_BYTES, PrepareJob},
     job::{JobOptions, RequestId},
     registry::Registry,
 };
@@ -28,6 +28,7 @@ use crate::{
     },
     store::{
         jobs::{self, NewJob},
+        operator_actions::Operator,
         schedules::{self, DueSchedule, NewSchedule, Schedule, Ticked},
     },
 };
@@ -195,30 +196,6 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         })
     }
 
-    /// Starts a schedule's job now, under an id of its own, paused or not. Its ticks stay as they are.
-    ///
-    /// # Errors
-    /// [`ScheduleError`], when the job is refused.
-    pub async fn run_schedule_now(
-        &self,
-        connection: &mut PgConnection,
-        schedule: &Schedule,
-        asked_by: &str,
-    ) -> Result<JobId, ScheduleError> {
-        let schedule = schedule.to_new()?;
-        let recurrence = Recurrence::parse(&schedule.cron, &schedule.time_zone)?;
-        let now = schedules::now(connection).await?;
-        let job = self.prepare_tick(&schedule, &recurrence, now, &format!("now/{}", JobId::new()))?;
-        let job = NewJob { requested_by: asked_by.to_owned(), ..job };
-        let mut transaction = connection.begin().await?;
-        let answers = admission::admit(&mut transaction, vec![Ok(job)]).await?;
-        let accepted = answers.into_iter().next().ok_or(sqlx::Error::RowNotFound)??;
-        schedules::record_job(&mut transaction, &schedule.name, accepted.id()).await?;
-        jobs::notify_dispatchers(&mut transaction).await?;
-        transaction.commit().await?;
-        Ok(accepted.id())
-    }
-
     /// Makes the ledger row of a tick.
     fn prepare_tick(
         &self,
@@ -228,10 +205,40 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
         key: &str,
     ) -> Result<NewJob, ScheduleError> {
         let payload = payload_template::render(&schedule.payload, tick, recurrence.time_zone())?;
-        let request = RequestId::new(SOURCE, format!("{}/{key}", schedule.name));
+        let request = request_of(schedule, key);
         let requested_by = format!("schedule {}", schedule.name);
         Ok(self.prepare_kind(&schedule.kind, payload, request, requested_by, JobOptions::default())?)
     }
+}
+
+fn request_of(schedule: &NewSchedule, key: &str) -> RequestId {
+    RequestId::new(SOURCE, format!("{}/{key}", schedule.name))
+}
+
+/// Starts a schedule's job now, under an id of its own, paused or not, and records who asked and why. Its ticks stay as
+/// they are.
+///
+/// # Errors
+/// [`ScheduleError`], when the job is refused.
+pub async fn run_schedule_now(
+    connection: &mut PgConnection,
+    prepare: &PrepareJob,
+    schedule: &Schedule,
+    operator: Operator<'_>,
+) -> Result<JobId, ScheduleError> {
+    let schedule = schedule.to_new()?;
+    let recurrence = Recurrence::parse(&schedule.cron, &schedule.time_zone)?;
+    let now = schedules::now(connection).await?;
+    let payload = payload_template::render(&schedule.payload, now, recurrence.time_zone())?;
+    let request = request_of(&schedule, &format!("now/{}", JobId::new()));
+    let job = prepare(&schedule.kind, payload, request, operator.name)?;
+    let mut transaction = connection.begin().await?;
+    let answers = admission::admit(&mut transaction, vec![Ok(job)]).await?;
+    let accepted = answers.into_iter().next().ok_or(sqlx::Error::RowNotFound)??;
+    schedules::record_job(&mut transaction, &schedule.name, accepted.id(), operator).await?;
+    jobs::notify_dispatchers(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(accepted.id())
 }
 
 /// Returns when a schedule that stood still ticks next.

@@ -22,7 +22,7 @@ use super::{
     job::{JobError, Queue},
     notices,
     outages::Outages,
-    prefetch, reconcile,
+    prefetch, rates, reconcile,
     registry::Registry,
     schedules::Ticking,
     settle::SettleLayer,
@@ -156,6 +156,7 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
         let dispatcher = Dispatcher::new(flow, streams, self.outages.clone(), registry.lanes(), self.drained.clone());
         self.spawn_loop(intake.run());
         self.spawn_loop(reconcile);
+        self.spawn_loop(rates::run(self.ledger.clone(), self.stop.clone()));
         self.spawn_loop(beats);
         let notices = notices::listen(pool, wake, self.in_hand.clone(), ticking.changed.clone(), self.stop.clone());
         self.spawn_loop(notices);

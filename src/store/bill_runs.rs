@@ -8,7 +8,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::{Corrupt, charge_sums::ProviderPeriod};
+use super::{
+    Corrupt,
+    charge_sums::ProviderPeriod,
+    operator_actions::{Operator, record_on_subject},
+};
 use crate::domain::{
     bill_run::{Balance, BillRunState, Finding},
     billing_period::BillingPeriod,
@@ -232,6 +236,8 @@ pub struct BillRunFilter<'a> {
     pub billing_period_start: Option<NaiveDate>,
     /// Whose id or sender's name is this.
     pub name: Option<&'a str>,
+    /// In this state.
+    pub state: Option<BillRunState>,
 }
 
 /// Returns the newest bill runs that ended with something for people to do.
@@ -265,13 +271,14 @@ pub async fn list(connection: &mut PgConnection, filter: &BillRunFilter<'_>, lim
            FROM bill_runs
            WHERE ($1::uuid IS NULL OR reseller_id = $1) AND ($2::text IS NULL OR provider = $2)
              AND ($3::date IS NULL OR billing_period_start = $3)
-             AND ($4::text IS NULL OR id::text = $4 OR run_id = $4)
+             AND ($4::text IS NULL OR id::text = $4 OR run_id = $4) AND ($6::text IS NULL OR state = $6)
            ORDER BY started_at DESC, id DESC LIMIT $5"#,
         filter.reseller_id.map(|id| id.0),
         filter.provider,
         filter.billing_period_start,
         filter.name,
         limit,
+        filter.state.map(BillRunState::as_str),
     )
     .fetch_all(connection)
     .await?;
@@ -304,25 +311,28 @@ pub async fn lock(
     row.map(BillRunRow::into_bill_run).transpose()
 }
 
-/// Notes that somebody cancelled a run that is running. Returns whether it was.
+/// Notes that somebody cancelled a run that is running, in the caller's transaction. Returns whether it was.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn cancel(
     connection: &mut PgConnection,
     (reseller_id, id): (ResellerId, BillRunId),
-    (by, reason): (&str, &str),
+    operator: Operator<'_>,
 ) -> sqlx::Result<bool> {
     let cancelled = sqlx::query!(
         "UPDATE bill_runs SET cancelled_by = $3, cancel_reason = $4
          WHERE reseller_id = $1 AND id = $2 AND state = 'running'",
         reseller_id.0,
         id.0,
-        by,
-        reason,
+        operator.name,
+        operator.reason,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if cancelled.rows_affected() == 1 {
+        record_on_subject(connection, operator, "cancel", &format!("bill_run/{id}"), None).await?;
+    }
     Ok(cancelled.rows_affected() == 1)
 }
 

@@ -100,6 +100,19 @@ pub fn scrape_pool(handlers: &PgPool) -> PgPool {
     beside(handlers, 1, &[("default_transaction_read_only", "on"), ("statement_timeout", "2000")])
 }
 
+/// Opens a pool for the pages of the console, with the connections of the given one: a search is planned for what it looks
+/// for, and given up when it takes longer than anybody waits.
+pub fn console_pool(pages: &PgPool) -> PgPool {
+    let settings = [("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "5000")];
+    let options = pages.connect_options().as_ref().clone().options(settings);
+    pages.options().clone().min_connections(0).connect_lazy_with(options)
+}
+
+/// Tells whether Postgres gave up a question because it took too long: SQLSTATE `query_canceled`.
+pub fn is_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("57014")
+}
+
 fn beside(handlers: &PgPool, connections: u32, settings: &[(&str, &str)]) -> PgPool {
     let by_key =
         ["enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin", "jit"].map(|name| (name, "off"));

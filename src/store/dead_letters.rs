@@ -17,6 +17,8 @@ pub struct DeadFilter {
     pub queue: Option<String>,
     /// Whose last error contains this text.
     pub error: Option<String>,
+    /// Whose last error is this once ids and numbers are folded, as [`DeadGroup::error`] says it.
+    pub folded_error: Option<String>,
     /// Of this batch.
     pub batch_id: Option<JobId>,
     /// Also those that were cancelled or discarded.
@@ -39,26 +41,32 @@ pub struct DeadGroup {
     pub first_died_at: DateTime<Utc>,
     /// When the last of them died.
     pub last_died_at: DateTime<Utc>,
+    /// The one made last.
+    pub sample_job_id: JobId,
 }
 
-/// Returns matching jobs by kind and error, the largest groups first.
+/// Returns matching jobs by kind and error, the largest groups first; of all, or of so many that were made last.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn group(connection: &mut PgConnection, filter: &DeadFilter) -> sqlx::Result<Vec<DeadGroup>> {
+pub async fn group(
+    connection: &mut PgConnection,
+    filter: &DeadFilter,
+    at_most: Option<i64>,
+) -> sqlx::Result<Vec<DeadGroup>> {
     sqlx::query_as!(
         DeadGroup,
         r#"WITH dead AS (
-             SELECT kind, finished_at, regexp_replace(regexp_replace(left(coalesce(last_error, ''), 200),
-                      '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', '<id>', 'g'), '[0-9]+', '#', 'g') AS error
-             FROM jobs
+             SELECT id, kind, finished_at, fold_error(last_error) AS error FROM jobs
              WHERE (state = 'dead' OR $5 AND state = 'discarded') AND ($1::text IS NULL OR kind = $1)
                AND ($2::text IS NULL OR $2 IN (queue, split_part(queue, '.', 1)))
                AND ($3::text IS NULL OR strpos(last_error, $3) > 0) AND ($4::uuid IS NULL OR batch_id = $4)
                AND ($6::timestamptz IS NULL OR finished_at <= $6)
+               AND ($7::text IS NULL OR fold_error(last_error) = $7)
+             ORDER BY id DESC LIMIT $8
          )
          SELECT kind, error AS "error!", count(*) AS "count!", min(finished_at) AS "first_died_at!",
-                max(finished_at) AS "last_died_at!"
+                max(finished_at) AS "last_died_at!", max(id::text)::uuid AS "sample_job_id!: JobId"
          FROM dead GROUP BY kind, error ORDER BY count(*) DESC, kind, error LIMIT 1000"#,
         filter.kind,
         filter.queue,
@@ -66,6 +74,8 @@ pub async fn group(connection: &mut PgConnection, filter: &DeadFilter) -> sqlx::
         filter.batch_id.map(|id| id.0),
         filter.with_discarded,
         filter.until,
+        filter.folded_error,
+        at_most,
     )
     .fetch_all(connection)
     .await
@@ -87,6 +97,7 @@ pub async fn matching(
              AND ($2::text IS NULL OR $2 IN (queue, split_part(queue, '.', 1)))
              AND ($3::text IS NULL OR strpos(last_error, $3) > 0) AND ($4::uuid IS NULL OR batch_id = $4)
              AND ($6::timestamptz IS NULL OR finished_at <= $6) AND ($7::uuid IS NULL OR id > $7)
+             AND ($9::text IS NULL OR fold_error(last_error) = $9)
            ORDER BY id LIMIT $8"#,
         filter.kind,
         filter.queue,
@@ -96,6 +107,7 @@ pub async fn matching(
         filter.until,
         after.map(|id| id.0),
         limit,
+        filter.folded_error,
     )
     .fetch_all(connection)
     .await
@@ -111,13 +123,15 @@ pub async fn count(connection: &mut PgConnection, filter: &DeadFilter) -> sqlx::
            WHERE (state = 'dead' OR $5 AND state = 'discarded') AND ($1::text IS NULL OR kind = $1)
              AND ($2::text IS NULL OR $2 IN (queue, split_part(queue, '.', 1)))
              AND ($3::text IS NULL OR strpos(last_error, $3) > 0) AND ($4::uuid IS NULL OR batch_id = $4)
-             AND ($6::timestamptz IS NULL OR finished_at <= $6)"#,
+             AND ($6::timestamptz IS NULL OR finished_at <= $6)
+             AND ($7::text IS NULL OR fold_error(last_error) = $7)"#,
         filter.kind,
         filter.queue,
         filter.error,
         filter.batch_id.map(|id| id.0),
         filter.with_discarded,
         filter.until,
+        filter.folded_error,
     )
     .fetch_one(connection)
     .await

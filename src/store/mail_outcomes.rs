@@ -1,4 +1,4 @@
-//! What became of the mails of the last day, counted for operators.
+//! What became of the mails of the last hours, counted for operators.
 //!
 //! Ids of notifications begin with the time they were made at, so only the young end of each reseller's is read, however
 //! many there are.
@@ -14,22 +14,23 @@ pub struct MailOutcome {
     pub count: i64,
 }
 
-/// Counts the mails of the last 24 hours by what became of them.
+/// Counts the mails of the last hours by what became of them.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_last_day(connection: &mut PgConnection) -> sqlx::Result<Vec<MailOutcome>> {
+pub async fn of_last_hours(connection: &mut PgConnection, hours: i32) -> sqlx::Result<Vec<MailOutcome>> {
     sqlx::query_as!(
         MailOutcome,
-        r#"WITH day AS (
-             SELECT (lpad(to_hex((extract(epoch FROM now() - interval '1 day') * 1000)::bigint), 12, '0')
+        r#"WITH past AS (
+             SELECT (lpad(to_hex((extract(epoch FROM now() - make_interval(hours => $1)) * 1000)::bigint), 12, '0')
                      || '70008000000000000000')::uuid AS first_id
          )
          SELECT young.state AS "state!", count(*) AS "count!"
-         FROM day, resellers, LATERAL (
-             SELECT state FROM notifications WHERE reseller_id = resellers.id AND notifications.id >= day.first_id
+         FROM past, resellers, LATERAL (
+             SELECT state FROM notifications WHERE reseller_id = resellers.id AND notifications.id >= past.first_id
          ) AS young
-         GROUP BY young.state ORDER BY young.state LIMIT 100"#
+         GROUP BY young.state ORDER BY young.state LIMIT 100"#,
+        hours,
     )
     .fetch_all(connection)
     .await

@@ -26,6 +26,10 @@ pub struct NotificationFilter {
     pub until: Option<NaiveDate>,
     /// In one of these states; empty is all.
     pub states: Vec<NotificationState>,
+    /// Whose mail has this Message-ID.
+    pub message_id: Option<String>,
+    /// Made before this one.
+    pub before: Option<NotificationId>,
 }
 
 /// A notification in a list.
@@ -90,6 +94,7 @@ pub async fn list(
              AND ($3::text IS NULL OR customer_id::text = $3 OR strpos(lower(customer_details ->> 'name'), lower($3)) > 0)
              AND ($4::date IS NULL OR billing_period_start >= $4) AND ($5::date IS NULL OR billing_period_start < $5)
              AND (cardinality($6::text[]) = 0 OR state = ANY ($6)) AND ($7::uuid IS NULL OR told.id = $7)
+             AND ($9::text IS NULL OR message_id = $9) AND ($10::uuid IS NULL OR told.id < $10)
            ORDER BY told.id DESC LIMIT $8"#,
         filter.reseller_id.map(|id| id.0),
         filter.invoice_id.map(|id| id.0),
@@ -99,6 +104,8 @@ pub async fn list(
         &filter.states.iter().map(ToString::to_string).collect::<Vec<_>>(),
         filter.id.map(|id| id.0),
         limit,
+        filter.message_id,
+        filter.before.map(|id| id.0),
     )
     .fetch_all(connection)
     .await

@@ -1,12 +1,13 @@
-//! What people did to queues and jobs: who, when, why. Appended only; the application's role has no right to more.
+//! What people did to queues, jobs, schedules, bill runs, mails and the console's users: who, when, why. Appended only; the
+//! application's role has no right to more.
 //!
 //! Actions on jobs are appended by the statements of `store::jobs` that change them, those on queues by
-//! `store::queue_controls`: always in the transaction of the change.
+//! `store::queue_controls`, and so on: always in the transaction of the change.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::domain::ids::JobId;
+use crate::domain::{console_access::AccessName, ids::JobId};
 
 /// Who changes something, and why.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +21,22 @@ pub struct Operator<'a> {
 /// Something an operator did.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct OperatorAction {
+    /// Its place among all.
+    pub id: i64,
     /// When.
     pub done_at: DateTime<Utc>,
     /// Who.
     pub done_by: String,
-    /// What: pause, resume, limit, cancel, retry or discard.
+    /// What: pause, resume, limit, cancel, retry, discard, run or resend; to many jobs: `change_jobs`.
     pub action: String,
     /// To which queue or lane.
     pub queue: Option<String>,
     /// To which job.
     pub job_id: Option<JobId>,
+    /// To which user or token of the console.
+    pub access_name: Option<String>,
+    /// To what else: `schedule/<name>`, `bill_run/<id>`, `notification/<id>` or `dead_letters/<kind>`.
+    pub subject: Option<String>,
     /// Why.
     pub reason: String,
     /// What was set.
@@ -60,6 +67,119 @@ pub(super) async fn record_on_queue(
     .map(drop)
 }
 
+/// Appends an action on a user or a token of the console.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn record_on_access(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    action: &str,
+    name: &AccessName,
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, access_name, reason, detail) VALUES ($1, $2, $3, $4, $5)",
+        operator.name,
+        action,
+        name.as_str(),
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Appends that somebody had a job change many others; each of them gets an action of its own.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_bulk_change(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    job_id: JobId,
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, job_id, reason, detail) VALUES ($1, 'change_jobs', $2, $3, $4)",
+        operator.name,
+        job_id.0,
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Appends an action on something else than a queue or a job, such as `schedule/prune-jobs`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_on_subject(
+    connection: &mut PgConnection,
+    operator: Operator<'_>,
+    action: &str,
+    subject: &str,
+    detail: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO operator_actions (done_by, action, subject, reason, detail) VALUES ($1, $2, $3, $4, $5)",
+        operator.name,
+        action,
+        subject,
+        operator.reason,
+        detail,
+    )
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Which actions to list; an absent filter lets all pass.
+#[derive(Clone, Debug, Default)]
+pub struct ActionFilter {
+    /// By this person or system.
+    pub done_by: Option<String>,
+    /// Only these, such as `pause`.
+    pub action: Option<String>,
+    /// On this queue, lane, user, token or subject.
+    pub on: Option<String>,
+    /// On this job.
+    pub job_id: Option<JobId>,
+    /// Below this place.
+    pub before: Option<i64>,
+}
+
+/// Lists actions, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    connection: &mut PgConnection,
+    filter: &ActionFilter,
+    limit: i64,
+) -> sqlx::Result<Vec<OperatorAction>> {
+    sqlx::query_as!(
+        OperatorAction,
+        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", access_name, subject, reason, detail
+           FROM operator_actions
+           WHERE ($1::text IS NULL OR done_by = $1) AND ($2::text IS NULL OR action = $2)
+             AND ($3::text IS NULL OR $3 IN (queue, access_name, subject)) AND ($4::uuid IS NULL OR job_id = $4)
+             AND ($5::bigint IS NULL OR id < $5)
+           ORDER BY id DESC LIMIT $6"#,
+        filter.done_by,
+        filter.action,
+        filter.on,
+        filter.job_id.map(|id| id.0),
+        filter.before,
+        limit,
+    )
+    .fetch_all(connection)
+    .await
+}
+
 /// Returns what was done to a job, oldest first.
 ///
 /// # Errors
@@ -67,7 +187,7 @@ pub(super) async fn record_on_queue(
 pub async fn of_job(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Vec<OperatorAction>> {
     sqlx::query_as!(
         OperatorAction,
-        r#"SELECT done_at, done_by, action, queue, job_id AS "job_id: JobId", reason, detail
+        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", access_name, subject, reason, detail
            FROM operator_actions WHERE job_id = $1 ORDER BY id LIMIT 1000"#,
         id.0,
     )
@@ -82,7 +202,7 @@ pub async fn of_job(connection: &mut PgConnection, id: JobId) -> sqlx::Result<Ve
 pub async fn of_queue(connection: &mut PgConnection, queue: &str, limit: i64) -> sqlx::Result<Vec<OperatorAction>> {
     sqlx::query_as!(
         OperatorAction,
-        r#"SELECT done_at, done_by, action, queue, job_id AS "job_id: JobId", reason, detail
+        r#"SELECT id, done_at, done_by, action, queue, job_id AS "job_id: JobId", access_name, subject, reason, detail
            FROM operator_actions WHERE queue = $1 ORDER BY id DESC LIMIT $2"#,
         queue,
         limit,

@@ -5,9 +5,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{Connection, PgConnection, types::Json};
 
-use super::Corrupt;
+use super::{
+    Corrupt,
+    operator_actions::{Operator, record_on_subject},
+};
 use crate::domain::{
     ids::{JobId, ResellerId},
     schedule::MissedPolicy,
@@ -223,16 +226,21 @@ pub async fn save(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn pause(connection: &mut PgConnection, name: &str, paused_by: &str, reason: &str) -> sqlx::Result<bool> {
+pub async fn pause(connection: &mut PgConnection, name: &str, operator: Operator<'_>) -> sqlx::Result<bool> {
+    let mut transaction = connection.begin().await?;
     let paused = sqlx::query!(
         "UPDATE schedules SET paused_at = now(), paused_by = $2, pause_reason = $3, updated_by = $2, updated_at = now()
          WHERE name = $1 AND paused_at IS NULL",
         name,
-        paused_by,
-        reason,
+        operator.name,
+        operator.reason,
     )
-    .execute(connection)
+    .execute(&mut *transaction)
     .await?;
+    if paused.rows_affected() == 1 {
+        record_on_subject(&mut transaction, operator, "pause", &subject(name), None).await?;
+    }
+    transaction.commit().await?;
     Ok(paused.rows_affected() == 1)
 }
 
@@ -244,21 +252,31 @@ pub async fn pause(connection: &mut PgConnection, name: &str, paused_by: &str, r
 pub async fn resume(
     connection: &mut PgConnection,
     name: &str,
-    resumed_by: &str,
+    operator: Operator<'_>,
     next_run_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<bool> {
+    let mut transaction = connection.begin().await?;
     let resumed = sqlx::query!(
         "UPDATE schedules SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, next_run_at = $3, updated_by = $2,
              updated_at = now()
          WHERE name = $1 AND paused_at IS NOT NULL",
         name,
-        resumed_by,
+        operator.name,
         next_run_at,
     )
-    .execute(&mut *connection)
+    .execute(&mut *transaction)
     .await?;
-    notify(connection).await?;
+    if resumed.rows_affected() == 1 {
+        record_on_subject(&mut transaction, operator, "resume", &subject(name), None).await?;
+        notify(&mut transaction).await?;
+    }
+    transaction.commit().await?;
     Ok(resumed.rows_affected() == 1)
+}
+
+/// Returns how the record of what people did names a schedule.
+pub fn subject(name: &str) -> String {
+    format!("schedule/{name}")
 }
 
 /// Removes a schedule; the jobs it started stay. Returns false when it does not exist.
@@ -270,15 +288,20 @@ pub async fn remove(connection: &mut PgConnection, name: &str) -> sqlx::Result<b
     Ok(removed.rows_affected() == 1)
 }
 
-/// Records the job that a person had a schedule start out of turn.
+/// Records the job that a person had a schedule start out of turn, in the caller's transaction.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record_job(connection: &mut PgConnection, name: &str, job_id: JobId) -> sqlx::Result<()> {
+pub async fn record_job(
+    connection: &mut PgConnection,
+    name: &str,
+    job_id: JobId,
+    operator: Operator<'_>,
+) -> sqlx::Result<()> {
     sqlx::query!("UPDATE schedules SET last_job_id = $2 WHERE name = $1", name, job_id.0)
-        .execute(connection)
-        .await
-        .map(drop)
+        .execute(&mut *connection)
+        .await?;
+    record_on_subject(connection, operator, "run", &subject(name), Some(&format!("job {job_id}"))).await
 }
 
 /// Returns all schedules, by name.

@@ -34,6 +34,12 @@ pub struct RunningJob {
     pub queue: String,
     /// For how long.
     pub running_seconds: f64,
+    /// How far it has come, in its own unit.
+    pub progress_done: Option<i64>,
+    /// Out of how many.
+    pub progress_total: Option<i64>,
+    /// What it is at.
+    pub progress_note: Option<String>,
 }
 
 /// Says that a worker lives.
@@ -85,7 +91,8 @@ pub async fn running_jobs(connection: &mut PgConnection) -> sqlx::Result<Vec<Run
     sqlx::query_as!(
         RunningJob,
         r#"SELECT worker_id AS "worker_id!: WorkerId", id AS "job_id: JobId", kind, queue,
-                  extract(epoch FROM now() - started_at)::float8 AS "running_seconds!"
+                  extract(epoch FROM now() - started_at)::float8 AS "running_seconds!", progress_done, progress_total,
+                  progress_note
            FROM jobs WHERE state = 'running' AND worker_id IS NOT NULL AND started_at IS NOT NULL
            ORDER BY started_at LIMIT 1000"#
     )

@@ -56,7 +56,16 @@ impl Door {
         let intake = Arc::new(Intake::new(&office.pool, office.registry.envelope_reader()));
         let (pool, streams, schemas) = (office.pool.clone(), office.streams.clone(), Arc::default());
         let metrics = Some(Arc::new(Metrics::new(&pool, streams.clone(), &office.registry)));
-        let web = Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), metrics, demo };
+        let web = Web {
+            pool,
+            streams,
+            intake,
+            schemas,
+            downloads: downloads.map(Arc::new),
+            metrics,
+            console: None,
+            demo,
+        };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
@@ -82,7 +91,16 @@ impl Door {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let (intake, schemas) = (Arc::new(Intake::new(pool, read)), Arc::default());
-        let web = Web { pool: pool.clone(), streams, intake, schemas, downloads: None, metrics: None, demo: None };
+        let web = Web {
+            pool: pool.clone(),
+            streams,
+            intake,
+            schemas,
+            downloads: None,
+            metrics: None,
+            console: None,
+            demo: None,
+        };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
@@ -137,6 +155,11 @@ impl Answer {
 
     pub fn content_type(&self) -> &str {
         self.header("content-type").unwrap_or_default()
+    }
+
+    /// Returns the body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
     /// Returns the pointers of a problem's errors.

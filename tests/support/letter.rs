@@ -1,8 +1,8 @@
 //! A mail for tests that send one without an invoice behind it.
 
 use billrunner::{
-    domain::ids::NotificationId,
-    mail::{Attachment, Correspondent, OutgoingMail, message_id, templates::RenderedMessage},
+    domain::{ids::NotificationId, notification::message_id},
+    mail::{Attachment, Correspondent, OutgoingMail, templates::RenderedMessage},
 };
 use bytes::Bytes;
 use chrono::DateTime;

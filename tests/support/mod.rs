@@ -7,6 +7,7 @@ pub mod business;
 pub mod charge_text;
 pub mod clinic;
 pub mod compatibility;
+pub mod console;
 pub mod customer;
 pub mod delivery_report;
 pub mod desk;

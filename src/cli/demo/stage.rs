@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rand::TryRng;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::{
     cli::{Failure, setup},
     clock::Clock,
     config::Config,
+    console::{Console, Reach},
     context::Context,
     http::{self, DemoFiles, Intake, Web},
     mail::sink::Sink,
@@ -81,6 +83,12 @@ impl Stage {
         let files = DemoFiles { objects: context.objects.clone(), mails };
         let schemas = Arc::new(worker.registry.schemas());
         let intake = Arc::new(Intake::new(&pool, worker.registry.envelope_reader()));
+        let mut random = [0; 32];
+        rand::rngs::SysRng.try_fill_bytes(&mut random)?;
+        let reach = Reach::new(address.ip(), None);
+        let console = Console::new(&pool, streams.clone(), &worker.registry, reach)
+            .with_mail_domain(&config.mail_domain)
+            .for_demo(random);
         let web = Web {
             pool,
             streams: streams.clone(),
@@ -88,6 +96,7 @@ impl Stage {
             schemas,
             downloads: None,
             metrics: None,
+            console: Some(Arc::new(console)),
             demo: Some(Arc::new(files)),
         };
         let worker_ended = CancellationToken::new();

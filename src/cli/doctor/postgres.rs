@@ -169,7 +169,7 @@ async fn connections(connection: &mut PgConnection, server: &Server, config: &Co
     let alive = rows.iter().filter(|worker| worker.seen_seconds_ago < workers::GONE_AFTER_SECS).count();
     let workers = u32::try_from(alive.max(1)).unwrap_or(u32::MAX);
     let of_worker = config.database_connections.saturating_add(LEDGER_CONNECTIONS + FLOW_CONNECTIONS);
-    let needed = workers.saturating_mul(of_worker).saturating_add(web::CONNECTIONS + LEDGER_CONNECTIONS);
+    let needed = workers.saturating_mul(of_worker).saturating_add(2 * web::CONNECTIONS + LEDGER_CONNECTIONS);
     let most = u32::try_from(server.most_connections).unwrap_or_default();
     let what = format!("{workers} workers and a web process may open {needed} connections, the server takes {most}");
     if needed <= most {

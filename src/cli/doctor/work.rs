@@ -6,8 +6,9 @@ use sqlx::PgConnection;
 
 use super::{Finding, describe, fail, ok, warn};
 use crate::{
-    cli::{queues::describe_age, setup, workers::Named},
+    cli::setup,
     config::Config,
+    domain::{age::describe_age, verdict::LONG_WAIT_SECS, worker_name::WorkerName},
     store::{
         bill_runs,
         job_list::{self, Backlog},
@@ -17,8 +18,6 @@ use crate::{
     },
 };
 
-/// Work starts within milliseconds, unless something holds it back.
-const LONG_WAIT_SECS: f64 = 300.0;
 /// Workers take a tick within seconds.
 const LATE_TICK: Duration = Duration::from_mins(2);
 /// Bill runs looked at; one that nobody looks after is enough.
@@ -50,7 +49,7 @@ fn alive(rows: &[workers::WorkerRow]) -> Finding {
     if alive.is_empty() {
         return warn("no worker is alive: jobs wait", "start `billrunner worker`");
     }
-    let mut versions: Vec<&str> = alive.iter().map(|row| Named::read(&row.name).version).collect();
+    let mut versions: Vec<&str> = alive.iter().map(|row| WorkerName::read(&row.name).version).collect();
     versions.sort_unstable();
     versions.dedup();
     ok(format!("workers alive: {}, of version {}", alive.len(), versions.join(", ")))

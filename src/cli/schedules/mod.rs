@@ -3,15 +3,20 @@
 mod bill_runs;
 mod definition;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use sqlx::PgConnection;
 
-use super::{Failure, Output, enqueue, setup};
+use super::{Failure, Output, enqueue, operator::PerhapsWithReason, setup};
 use crate::{
     config::Config,
-    queue::next_tick,
-    store::schedules::{self, Schedule},
+    queue::{next_tick, run_schedule_now},
+    store::{
+        operator_actions::Operator,
+        schedules::{self, Schedule},
+    },
 };
 
 /// Commands on schedules.
@@ -43,7 +48,7 @@ pub enum Command {
         /// Its name.
         name: String,
         #[command(flatten)]
-        by: By,
+        asked: PerhapsWithReason,
     },
     /// Start a schedule's job at once, paused or not; its ticks stay as they are.
     RunNow {
@@ -53,7 +58,7 @@ pub enum Command {
         #[arg(long)]
         wait: bool,
         #[command(flatten)]
-        by: By,
+        asked: PerhapsWithReason,
     },
     /// Remove a schedule; the jobs it started stay.
     Remove {
@@ -83,24 +88,25 @@ pub async fn run(command: Command, config: &Config, output: Output) -> anyhow::R
         Command::AddBillRuns(arguments) => bill_runs::run(arguments, &mut connection, output).await,
         Command::Pause { name, reason, by } => {
             find(&mut connection, &name).await?;
-            if !schedules::pause(&mut connection, &name, &by.name, &reason).await? {
+            if !schedules::pause(&mut connection, &name, Operator { name: &by.name, reason: &reason }).await? {
                 return Err(
                     Failure::Refused(format!("schedule `{name}` is paused already; `resume` lets it go on")).into()
                 );
             }
             output.line(&format!("schedule {name} is paused"))
         }
-        Command::Resume { name, by } => {
+        Command::Resume { name, asked } => {
             let found = find(&mut connection, &name).await?;
             let next = next_tick(&mut connection, &found).await?;
-            if !schedules::resume(&mut connection, &name, &by.name, next).await? {
+            if !schedules::resume(&mut connection, &name, asked.operator(), next).await? {
                 return Err(Failure::Refused(format!("schedule `{name}` is not paused; `pause` would do that")).into());
             }
             output.line(&format!("schedule {name} ticks next at {}", shown(next)))
         }
-        Command::RunNow { name, wait, by } => {
+        Command::RunNow { name, wait, asked } => {
             let found = find(&mut connection, &name).await?;
-            let id = crate::jobs::registry().run_schedule_now(&mut connection, &found, &by.name).await?;
+            let prepare = Arc::new(crate::jobs::registry()).preparer();
+            let id = run_schedule_now(&mut connection, &prepare, &found, asked.operator()).await?;
             if !wait {
                 return output.value(&serde_json::json!({ "job_id": id }), |_| format!("job {id} is accepted"));
             }
