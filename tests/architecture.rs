@@ -9,8 +9,9 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
+    ("faults", &[]),
     ("clock", &[]),
     ("metrics", &[]),
     ("objects", &[]),
@@ -19,15 +20,27 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("mail", &["domain", "language", "metrics"]),
     ("providers", &["domain"]),
     ("samples", &["domain"]),
-    ("store", &["domain"]),
-    ("queue", &["domain", "metrics", "store"]),
+    ("store", &["domain", "faults"]),
+    ("queue", &["domain", "faults", "metrics", "store"]),
     ("config", &["domain", "objects", "queue"]),
     ("telemetry", &["config"]),
     ("context", &["clock", "domain", "mail"]),
     ("http", &["clock", "domain", "metrics", "queue", "store"]),
     (
         "jobs",
-        &["context", "documents", "domain", "language", "mail", "metrics", "objects", "providers", "queue", "store"],
+        &[
+            "context",
+            "documents",
+            "domain",
+            "faults",
+            "language",
+            "mail",
+            "metrics",
+            "objects",
+            "providers",
+            "queue",
+            "store",
+        ],
     ),
     (
         "cli",
