@@ -34,7 +34,7 @@ impl Disk {
         let used = String::from_utf8(shown.stdout)?;
         let used: u64 = used.lines().nth(1).context("df shows what is used")?.trim().parse()?;
         // While it is written to, a little more may be used by now.
-        let sizes = [0, 64, 512, 4096].map(|more| format!("{}k", (used + more).max(4)));
+        let sizes = [0, 64, 512, 4_096, 65_536].map(|more| format!("{}k", (used + more).max(4)));
         let is_filled = sizes.iter().any(|size| self.resize(size).is_ok());
         ensure!(is_filled, "{} cannot be filled", self.path.display());
         Ok(())

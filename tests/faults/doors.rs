@@ -144,8 +144,8 @@ impl Doors {
         let recorded = async {
             loop {
                 let found: Vec<Uuid> = sqlx::query_scalar(
-                    "SELECT jobs.id FROM unnest($2::text[]) WITH ORDINALITY AS request (id, n)
-                     JOIN jobs ON source = $1 AND external_id = request.id ORDER BY n",
+                    "SELECT DISTINCT ON (n) jobs.id FROM unnest($2::text[]) WITH ORDINALITY AS request (id, n)
+                     JOIN jobs ON source = $1 AND external_id = request.id ORDER BY n, jobs.id DESC",
                 )
                 .bind(SOURCE)
                 .bind(&ids)

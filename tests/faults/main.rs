@@ -143,11 +143,15 @@ async fn break_promise(arguments: &Arguments, planted: &'static Planted) -> Resu
     let report = run.to_end([in_turn(planted.processes), in_turn(planted.network)]).await?;
     let told = report.violated.iter().filter(|(invariant, _)| planted.breaks.contains(invariant));
     let told: Vec<String> = told.map(|(invariant, named)| format!("{invariant:?}: {}", named[0])).collect();
-    let is_noticed = !told.is_empty();
-    let verdict = if is_noticed { told.join("; ") } else { format!("NOT NOTICED; instead {:?}", report.violated) };
+    let is_right = if planted.breaks.is_empty() { report.violations == 0 } else { !told.is_empty() };
+    let verdict = match (is_right, told.is_empty()) {
+        (true, true) => "nothing is broken".to_owned(),
+        (true, false) => told.join("; "),
+        (false, _) => format!("NOT TOLD OF; instead {:?}", report.violated),
+    };
     println!("| {} | {verdict} |", planted.name);
     write(arguments, &report)?;
-    Ok(is_noticed)
+    Ok(is_right)
 }
 
 fn write(arguments: &Arguments, report: &Report) -> Result<()> {

@@ -100,7 +100,7 @@ impl Machines {
                 tokio::time::sleep(lasts).await;
                 self.redis.start_again(fault == Fault::RedisEmptied).await?;
             }
-            Fault::RedisFlushed => self.redis.ask("FLUSHALL").await?,
+            Fault::RedisFlushed => self.redis.flush_all().await?,
             Fault::RedisFailover => {
                 self.redis.cut_replica_off().await?;
                 tokio::time::sleep(lasts).await;

@@ -77,6 +77,8 @@ pub struct Observed {
     pub findings: Vec<String>,
     pub left_behind: Vec<String>,
     pub completions: Vec<Completion>,
+    /// The jobs that took longest from their acceptance, with what their attempts say.
+    pub slowest: Vec<String>,
 }
 
 impl Observed {
@@ -106,7 +108,14 @@ impl Observed {
             "SELECT created_at, at AS done_at FROM faults.ends JOIN jobs ON id = job_id WHERE ends.state = 'done'
              ORDER BY at",
         );
+        let slowest = sqlx::query_scalar(
+            "SELECT kind || ' ' || round(extract(epoch FROM at - jobs.created_at)) || ' s: '
+                    || (SELECT string_agg(outcome || ' ' || left(message, 60), ', ' ORDER BY attempt)
+                        FROM job_attempts WHERE job_attempts.job_id = jobs.id)
+             FROM faults.ends JOIN jobs ON id = job_id WHERE ends.state = 'done' ORDER BY at - jobs.created_at DESC LIMIT 8",
+        );
         Ok(Self {
+            slowest: slowest.fetch_all(pool).await?,
             jobs: jobs.into_iter().map(|job| (job.id, job)).collect(),
             ended: ended(pool).await?,
             requests_of_several_jobs: requests_of_several_jobs.fetch_all(pool).await?,

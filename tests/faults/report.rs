@@ -30,6 +30,7 @@ pub struct Report {
     pub doubled: usize,
     pub drained_within_secs: Option<f64>,
     pub recovery: Recovery,
+    pub slowest: Vec<String>,
     pub violations: usize,
     pub violated: BTreeMap<Invariant, Vec<String>>,
 }
@@ -87,6 +88,7 @@ impl Report {
             doubled: of(&[Invariant::DoneOnce, Invariant::OneJobPerRequest, Invariant::OneInvoicePerKey]),
             drained_within_secs: drained.within.map(|within| within.as_secs_f64()),
             recovery: Recovery::of(&injected, &observed.completions),
+            slowest: observed.slowest.clone(),
             violations: violations.len(),
             violated,
         }

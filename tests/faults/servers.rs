@@ -213,8 +213,8 @@ impl RedisPair {
         format!("redis://127.0.0.1:{}", self.nodes[self.master].port)
     }
 
-    pub async fn ask<T: redis::FromRedisValue>(&self, words: &str) -> Result<T> {
-        self.nodes[self.master].ask(words).await
+    pub async fn flush_all(&self) -> Result<()> {
+        self.nodes[self.master].obey("FLUSHALL").await
     }
 
     pub fn kill(&mut self) -> Result<()> {
@@ -238,7 +238,7 @@ impl RedisPair {
     pub async fn fail_over(&mut self) -> Result<()> {
         self.nodes[self.master].kill()?;
         self.master = 1 - self.master;
-        self.ask::<()>("REPLICAOF NO ONE").await
+        self.nodes[self.master].obey("REPLICAOF NO ONE").await
     }
 
     /// Brings the old master back as a replica.
@@ -260,7 +260,7 @@ impl RedisPair {
     }
 
     async fn replicate(&self) -> Result<()> {
-        self.nodes[1 - self.master].ask::<()>(&format!("REPLICAOF 127.0.0.1 {}", self.replication.port)).await
+        self.nodes[1 - self.master].obey(&format!("REPLICAOF 127.0.0.1 {}", self.replication.port)).await
     }
 }
 
@@ -296,6 +296,11 @@ impl Node {
             command.arg(word);
         }
         Ok(command.query_async(&mut client.get_multiplexed_async_connection().await?).await?)
+    }
+
+    /// Has it do something that may be said twice: whoever changes its role, or follows another master, hangs up.
+    async fn obey(&self, words: &str) -> Result<()> {
+        until("redis to obey", ANSWERS_WITHIN, || async { Ok(self.ask::<()>(words).await.ok()) }).await
     }
 
     async fn has_link(&self, link: &str) -> Result<Option<()>> {
