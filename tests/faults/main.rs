@@ -115,7 +115,8 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     match arguments.mutation.as_deref() {
         None => {
             let plans = [Hand::Processes, Hand::Network].map(|hand| Schedule::new(arguments.seed, hand));
-            let report = Run { seed: arguments.seed, minutes: arguments.minutes, planted: None }.to_end(plans).await?;
+            let report =
+                Run { seed: arguments.seed, minutes: arguments.minutes, planted: None }.carry_out(plans).await?;
             println!("{}", report.to_markdown());
             write(arguments, &report)?;
             Ok(report.violations == 0)
@@ -127,20 +128,20 @@ async fn run(arguments: &Arguments) -> Result<bool> {
             }
             Ok(are_noticed)
         }
-        Some(name) => match mutations::find(name) {
-            Some(planted) => break_promise(arguments, planted).await,
-            None => {
+        Some(name) => {
+            let Some(planted) = mutations::find(name) else {
                 let known: Vec<&str> = mutations::ALL.iter().map(|planted| planted.name).collect();
                 bail!("unknown mutation `{name}`; known: all, {}", known.join(", "))
-            }
-        },
+            };
+            break_promise(arguments, planted).await
+        }
     }
 }
 
 /// Breaks a promise and says whether the checker noticed the right thing.
 async fn break_promise(arguments: &Arguments, planted: &'static Planted) -> Result<bool> {
     let run = Run { seed: arguments.seed, minutes: BROKEN_MINUTES, planted: Some(planted) };
-    let report = run.to_end([in_turn(planted.processes), in_turn(planted.network)]).await?;
+    let report = run.carry_out([in_turn(planted.processes), in_turn(planted.network)]).await?;
     let told = report.violated.iter().filter(|(invariant, _)| planted.breaks.contains(invariant));
     let told: Vec<String> = told.map(|(invariant, named)| format!("{invariant:?}: {}", named[0])).collect();
     let is_right = if planted.breaks.is_empty() { report.violations == 0 } else { !told.is_empty() };
@@ -168,7 +169,7 @@ struct Run {
 
 impl Run {
     /// Has things go wrong as planned, mends them, and checks.
-    async fn to_end(self, plans: [impl Iterator<Item = Planned>; 2]) -> Result<Report> {
+    async fn carry_out(self, plans: [impl Iterator<Item = Planned>; 2]) -> Result<Report> {
         let by_workers = self.planted.and_then(|planted| planted.by_workers);
         let mut site = Site::build(self.seed, by_workers, self.planted.and_then(|planted| planted.sql)).await?;
         site.machines.supervise()?;

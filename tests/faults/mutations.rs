@@ -100,7 +100,7 @@ const fn by_workers(mutation: Mutation, processes: &'static [(Fault, u64)], brea
 /// Plans faults in turn, without an end; none where there are none.
 pub fn in_turn(faults: &'static [(Fault, u64)]) -> impl Iterator<Item = Planned> {
     let planned = |(fault, millis): &(Fault, u64)| Planned {
-        after: Duration::from_millis(1_000),
+        after: Duration::from_secs(1),
         fault: *fault,
         lasts: Duration::from_millis(*millis),
     };

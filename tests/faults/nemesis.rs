@@ -47,6 +47,7 @@ impl Deeds {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Outcome {
     Injected,
     Skipped(&'static str),

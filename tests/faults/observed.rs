@@ -161,11 +161,10 @@ fn mails(sink: &Sink) -> BTreeMap<String, usize> {
 fn message_id(content: &[u8]) -> Option<String> {
     let end = content.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(content.len());
     let header = String::from_utf8_lossy(content.get(..end)?).replace("\r\n ", " ");
-    let value = header.lines().find_map(|line| {
+    header.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("Message-ID").then(|| value.trim().to_owned())
-    });
-    value
+    })
 }
 
 /// Runs what `billrunner verify` runs: events, numbers, statuses, sums, and documents against their hashes.

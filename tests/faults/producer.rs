@@ -252,9 +252,9 @@ impl Producer {
             steps.push(("open", "reopen", Ends::Done));
         }
         for (to, step, ends) in steps {
-            let change = book.change(invoice, to, step);
-            let ids = self.accept(chance.one_of(&DOORS), &[(change.clone(), ends)]).await;
-            if self.repeat_and_wait(&change, ids[0], chance).await.is_none() {
+            let asked = book.change(invoice, to, step);
+            let ids = self.accept(chance.one_of(&DOORS), &[(asked.clone(), ends)]).await;
+            if self.repeat_and_wait(&asked, ids[0], chance).await.is_none() {
                 return;
             }
         }

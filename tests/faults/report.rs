@@ -178,7 +178,7 @@ impl Recovery {
         for Injected { healed_at, .. } in injected {
             let after = &completions[completions.partition_point(|one| one.done_at <= *healed_at)..];
             next.extend(after.first().map(|one| since(*healed_at, one.done_at)));
-            let waited = after.iter().filter(|one| one.created_at <= *healed_at).next_back();
+            let waited = after.iter().rfind(|one| one.created_at <= *healed_at);
             drained.extend(waited.map(|one| since(*healed_at, one.done_at)));
         }
         next.sort_unstable();

@@ -78,7 +78,7 @@ pub async fn leave(site: &mut Site) -> Result<Vec<String>> {
     for workplace in &mut site.machines.workplaces {
         left.extend(workplace.stop().await?);
     }
-    left.extend(processes(&site.machines.workplaces[0].program().to_owned()));
+    left.extend(processes(site.machines.workplaces[0].program()));
     left.extend(in_postgres(&site.producer.doors.pool).await?);
     left.extend(files(site)?);
     Ok(left)
