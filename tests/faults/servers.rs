@@ -22,8 +22,10 @@ const DATABASE: &str = "business";
 const POSTGRES_MB: u64 = 6144;
 const REDIS_MB: u64 = 256;
 /// How long a server may take to answer after a start, a recovery included.
-const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
+const ANSWERS_WITHIN: Duration = Duration::from_mins(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// What is shown of a log.
+const LOG_TAIL: usize = 1_000;
 
 /// Looks until there is something to see, for as long as is given.
 pub async fn until<T, F>(what: &str, within: Duration, mut look: impl FnMut() -> F) -> Result<T>
@@ -44,6 +46,7 @@ where
 pub struct Postgres {
     server: Child,
     pub disk: Disk,
+    log: PathBuf,
     programs: PathBuf,
     owner: Option<(u32, u32)>,
 }
@@ -63,8 +66,9 @@ impl Postgres {
             .output()
             .context("initdb does not start; run bin/setup")?;
         ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let server = spawn_postgres(&programs, &disk.path, owner)?;
-        let postgres = Self { server, disk, programs, owner };
+        let log = folder.join("postgres.log");
+        let server = spawn_postgres(&programs, &disk.path, &log, owner)?;
+        let postgres = Self { server, disk, log, programs, owner };
         postgres.answers().await?;
         sqlx::query("CREATE DATABASE business").execute(&mut postgres.connect_to("postgres").await?).await?;
         Ok(postgres)
@@ -113,7 +117,7 @@ impl Postgres {
         if self.server.try_wait()?.is_none() {
             self.stop_at_once()?;
         }
-        self.server = spawn_postgres(&self.programs, &self.disk.path, self.owner)?;
+        self.server = spawn_postgres(&self.programs, &self.disk.path, &self.log, self.owner)?;
         self.answers().await
     }
 
@@ -137,8 +141,13 @@ impl Postgres {
     }
 
     async fn answers(&self) -> Result<()> {
-        until("postgres to answer", ANSWERS_WITHIN, || async { Ok(self.connect_to("postgres").await.ok().map(drop)) })
-            .await
+        let answered = until("postgres to answer", ANSWERS_WITHIN, || async {
+            Ok(self.connect_to("postgres").await.ok().map(drop))
+        });
+        answered.await.with_context(|| {
+            let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+            format!("its log ends with: {}", log.get(log.len().saturating_sub(LOG_TAIL)..).unwrap_or_default())
+        })
     }
 }
 
@@ -149,11 +158,13 @@ impl Drop for Postgres {
     }
 }
 
-fn spawn_postgres(programs: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Result<Child> {
+fn spawn_postgres(programs: &Path, folder: &Path, log: &Path, owner: Option<(u32, u32)>) -> Result<Child> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
     command(&programs.join("postgres"), folder, owner)
         .args(["-D", "data", "-p", "5432", "-c", "listen_addresses=", "-c", "fsync=on", "-c", "max_connections=200"])
-        .args(["-c", "max_wal_size=512MB", "-k"])
+        .args(["-c", "max_wal_size=128MB", "-k"])
         .arg(folder)
+        .stderr(log)
         .spawn()
         .context("postgres does not start; run bin/setup")
 }
