@@ -33,6 +33,7 @@ use crate::{
         invoice_status::InvoiceStatus,
         money::Currency,
     },
+    faults::{self, Point},
     language::Language,
     metrics, providers,
     queue::{Attempt, Effects, Finished, Job, JobError, Queue},
@@ -117,6 +118,7 @@ impl Job for RenderDocument {
         let document =
             attempt.with_progress(progress, Box::pin(self.render(&context, &invoice, printed, &rows))).await?;
         metrics::process().document_rendered(self.kind.as_str(), began.elapsed());
+        faults::reached(Point::AfterStore);
 
         let mut effects = attempt.begin().await?;
         // Before a row refers to it: the other way round this and a status change would wait for each other. And of two
@@ -276,6 +278,7 @@ impl RenderDocument {
         document.location = location.to_string();
         document.sha256 = Sha256::digest(&bytes).into();
         document.size_bytes = i64::try_from(bytes.len()).map_err(JobError::permanent)?;
+        faults::reached(Point::AfterRender);
         context.objects.put(&location, PutPayload::from(bytes)).await.map_err(JobError::transient)?;
         Ok(())
     }

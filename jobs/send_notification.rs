@@ -27,6 +27,7 @@ use crate::{
         language_tag::NotALanguageTag,
         notification::Intent,
     },
+    faults::{self, Mutation, Point},
     language::Language,
     mail::{Attachment, Correspondent, InvoiceMessage, LinkedDocument, OutgoingMail, SendError, templates},
     providers,
@@ -124,11 +125,14 @@ impl Job for SendNotification {
         };
         let passage =
             mail_gate::pass(&context, &mut connection, self.id(), mail.recipient().address().domain()).await?;
-        if !notifications::change_state(&mut connection, self.id(), ("queued", "sending"), None).await? {
+        if !faults::is_planted(Mutation::SendBeforeCommit)
+            && !notifications::change_state(&mut connection, self.id(), ("queued", "sending"), None).await?
+        {
             return Ok(attempt.complete_without_effects("another attempt was faster"));
         }
         drop(connection);
         let sent = context.mailer.send(&mail).await;
+        faults::reached(Point::AfterData);
         let left_alone = passage.note(&context, &sent).await;
         match sent {
             Err(error @ SendError::Temporary { .. }) => {

@@ -17,6 +17,7 @@
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
 //! - [`metrics`]: what a process counts of itself.
 //! - [`language`]: texts, numbers and dates in the customer's language.
+//! - [`faults`]: where the fault harness has a process die; empty in a release.
 //! - [`domain`]: the rules, without I/O.
 
 pub mod cli;
@@ -26,6 +27,7 @@ pub mod console;
 pub mod context;
 pub mod documents;
 pub mod domain;
+pub mod faults;
 pub mod http;
 #[path = "../jobs/mod.rs"]
 pub mod jobs;

@@ -66,6 +66,8 @@ mod price_changes;
 mod prices;
 mod producers;
 mod producers_sql_redis;
+#[cfg(feature = "faults")]
+mod proof_under_fire;
 mod provider_files;
 mod queue;
 mod queue_batches;

@@ -11,6 +11,7 @@ use std::{
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
 const ARROWS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
+    ("faults", &[]),
     ("clock", &[]),
     ("metrics", &[]),
     ("objects", &[]),
@@ -19,8 +20,8 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("mail", &["domain", "language", "metrics"]),
     ("providers", &["domain"]),
     ("samples", &["domain"]),
-    ("store", &["domain"]),
-    ("queue", &["domain", "metrics", "store"]),
+    ("store", &["domain", "faults"]),
+    ("queue", &["domain", "faults", "metrics", "store"]),
     ("config", &["domain", "objects", "queue"]),
     ("telemetry", &["config"]),
     ("context", &["clock", "domain", "mail"]),
@@ -28,7 +29,19 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("http", &["clock", "console", "domain", "metrics", "queue", "store"]),
     (
         "jobs",
-        &["context", "documents", "domain", "language", "mail", "metrics", "objects", "providers", "queue", "store"],
+        &[
+            "context",
+            "documents",
+            "domain",
+            "faults",
+            "language",
+            "mail",
+            "metrics",
+            "objects",
+            "providers",
+            "queue",
+            "store",
+        ],
     ),
     (
         "cli",

@@ -20,6 +20,7 @@ use crate::{
         ids::{JobId, WorkerId},
         invoice_event::Cause,
     },
+    faults::{self, Mutation, Point},
     store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress, Standing},
 };
 
@@ -295,11 +296,18 @@ impl Effects {
     /// [`JobError::Superseded`] when the attempt was taken away meanwhile: nothing is kept.
     pub async fn complete(mut self, message: impl Into<String>) -> Result<Finished, JobError> {
         let attempt = (self.attempt.job_id, self.attempt.number);
-        let Surroundings { worker_id, wake, .. } = &self.attempt.surroundings;
-        if !jobs::finish(&mut self.transaction, *worker_id, attempt, &message.into()).await? {
+        let Surroundings { worker_id, wake, pool, .. } = &self.attempt.surroundings;
+        let is_held = if faults::is_planted(Mutation::AckBeforeCommit) {
+            jobs::finish(&mut *pool.acquire().await?, *worker_id, attempt, &message.into()).await?
+        } else {
+            jobs::finish(&mut self.transaction, *worker_id, attempt, &message.into()).await?
+        };
+        if !is_held && !faults::is_planted(Mutation::FencingSkipped) {
             return Err(JobError::Superseded);
         }
+        faults::reached(Point::BeforeCommit);
         self.transaction.commit().await?;
+        faults::reached(Point::AfterCommit);
         if self.has_follow_ups || self.attempt.batch_id.is_some() {
             wake.now();
         } else {

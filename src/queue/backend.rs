@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     domain::ids::{JobId, WorkerId},
+    faults::{self, Mutation, Point},
     metrics,
     store::jobs::{self, ClaimedJob},
 };
@@ -171,6 +172,9 @@ impl Lane {
                 Ok(entries) => {
                     reconnect = Reconnect::new();
                     let count = entries.len();
+                    if count > 0 {
+                        faults::reached(Point::AfterFetch);
+                    }
                     let messages = self.accept_messages(entries, &settled);
                     for claimed in self.claim(messages, &settled).await {
                         let sent = self.stop.run_until_cancelled(jobs.send(claimed)).await;
@@ -310,7 +314,8 @@ impl Lane {
     }
 
     async fn keep_once(&self, redis: &mut MultiplexedConnection, may_rescue: bool) -> Result<(), KeepError> {
-        for entry_ids in self.leases.entry_ids().chunks(KEEPER_BATCH) {
+        let held = if faults::is_planted(Mutation::RenewalOff) { Vec::new() } else { self.leases.entry_ids() };
+        for entry_ids in held.chunks(KEEPER_BATCH) {
             streams::renew(redis, &self.key, &self.consumer, entry_ids).await?;
         }
         if !may_rescue {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{backoff::Reconnect, dispatch::Wake, outages::Outages, servers::Masters, streams::Streams};
 use crate::{
+    faults::{self, Mutation},
     metrics,
     store::jobs::{self, Dispatch},
 };
@@ -25,6 +26,9 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Reconciles until told to stop: every ten seconds, and at once when Redis was away or emptied.
 pub(super) async fn run(pool: PgPool, streams: Streams, outages: Outages, wake: Wake, stop: CancellationToken) {
     let Some(mut redis) = streams.masters_patiently(&stop).await else { return };
+    if faults::is_planted(Mutation::ReconcileOff) {
+        return stop.cancelled().await;
+    }
     loop {
         let age = tokio::select! {
             () = outages.wait() => 0.0,

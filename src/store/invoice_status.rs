@@ -18,6 +18,11 @@ use crate::domain::{
     invoice_status::{InvoiceStatus, Step},
     numbering,
 };
+#[cfg(feature = "faults")]
+use crate::{
+    faults::{self, Mutation},
+    store::mutations,
+};
 
 /// Says that the invoice changed between reading and writing it.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,10 @@ pub(super) async fn take_numbers(
     count: i64,
     today: NaiveDate,
 ) -> sqlx::Result<(i64, NaiveDate)> {
+    #[cfg(feature = "faults")]
+    if faults::is_planted(Mutation::NumbersByMax) {
+        return Ok((mutations::highest_number(connection, reseller_id, series).await? + 1, today));
+    }
     let row = sqlx::query!(
         r#"INSERT INTO number_series (reseller_id, series, next, last_issued_on) VALUES ($1, $2, 1 + $3::bigint, $4)
            ON CONFLICT (reseller_id, series) DO UPDATE

@@ -49,6 +49,8 @@ pub mod mail_flow;
 pub mod mail_outcomes;
 pub mod mail_policies;
 pub mod mail_settings;
+#[cfg(feature = "faults")]
+mod mutations;
 pub mod notification_list;
 pub mod notifications;
 pub mod opening;

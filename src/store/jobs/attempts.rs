@@ -10,6 +10,11 @@ use sqlx::PgConnection;
 
 use super::unzip;
 use crate::domain::ids::{JobId, WorkerId};
+#[cfg(feature = "faults")]
+use crate::{
+    faults::{self, Mutation},
+    store::mutations,
+};
 
 /// Worker deaths after which a job is poison and runs no more.
 const MAX_WORKER_DEATHS: i32 = 3;
@@ -48,6 +53,10 @@ pub async fn claim(
     worker: WorkerId,
     messages: &[(JobId, i32)],
 ) -> sqlx::Result<Vec<ClaimedJob>> {
+    #[cfg(feature = "faults")]
+    if faults::is_planted(Mutation::ClaimGuardSkipped) {
+        return mutations::claim_unguarded(connection, worker, messages).await;
+    }
     let (ids, attempts) = unzip(messages.iter().copied());
     sqlx::query_as!(
         ClaimedJob,
