@@ -15,6 +15,7 @@
 //! - [`objects`]: where documents and charge files are kept, a folder or a cloud.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
 //! - [`metrics`]: what a process counts of itself.
+//! - [`traces`]: spans of requests, jobs and mails, and which span work came from.
 //! - [`language`]: texts, numbers and dates in the customer's language.
 //! - [`domain`]: the rules, without I/O.
 
@@ -36,3 +37,4 @@ pub mod queue;
 pub mod samples;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

@@ -9,22 +9,23 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("clock", &[]),
     ("metrics", &[]),
     ("objects", &[]),
+    ("traces", &[]),
     ("language", &["domain"]),
     ("documents", &["domain", "language"]),
-    ("mail", &["domain", "language", "metrics"]),
+    ("mail", &["domain", "language", "metrics", "traces"]),
     ("providers", &["domain"]),
     ("samples", &["domain"]),
     ("store", &["domain"]),
-    ("queue", &["domain", "metrics", "store"]),
+    ("queue", &["domain", "metrics", "store", "traces"]),
     ("config", &["domain", "objects", "queue"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "traces"]),
     ("context", &["clock", "domain", "mail"]),
-    ("http", &["clock", "domain", "metrics", "queue", "store"]),
+    ("http", &["clock", "domain", "metrics", "queue", "store", "traces"]),
     (
         "jobs",
         &["context", "documents", "domain", "language", "mail", "metrics", "objects", "providers", "queue", "store"],

@@ -10,6 +10,7 @@ mod intake;
 mod metrics;
 mod page;
 mod schemas;
+mod traced;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -106,7 +107,13 @@ fn router(web: Web) -> Router {
     }
     let intake = intake::router(web.intake.clone());
     let numbers = web.metrics.clone().map(metrics::router).unwrap_or_default();
-    router.with_state(web).merge(intake).merge(numbers).layer(from_fn(metrics::count)).layer(map_response(secure))
+    router
+        .with_state(web)
+        .merge(intake)
+        .merge(numbers)
+        .layer(from_fn(metrics::count))
+        .layer(from_fn(traced::request))
+        .layer(map_response(secure))
 }
 
 /// Adds what keeps a browser from doing more with our pages than showing them.
