@@ -3,6 +3,8 @@
 //! [`VARIABLES`] is the list: `.env.example` and `billrunner config check` are made from it. Secrets are held so that
 //! no log and no error shows them.
 
+mod traces;
+
 use std::{
     collections::BTreeMap, fmt, fmt::Write, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr,
     time::Duration,
@@ -43,7 +45,7 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 }
 
 /// Every variable billrunner reads.
-pub const VARIABLES: [Variable; 28] = [
+pub const VARIABLES: [Variable; 33] = [
     required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
     required(
         "REDIS_URL",
@@ -146,6 +148,16 @@ pub const VARIABLES: [Variable; 28] = [
     setting("BILLRUNNER_OPERATOR_LANGUAGE", "en", "what those mails are written in, such as de or pt-BR"),
     setting("BILLRUNNER_LOG", "info,sqlx=warn", "what is logged, such as warn or billrunner=debug,info"),
     setting("BILLRUNNER_LOG_FORMAT", "auto", "human, json, or auto: human in a terminal, json otherwise"),
+    optional(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://localhost:4318",
+        "the collector that traces are sent to, by OTLP over HTTP; left out, none are made; see docs/OPERATING.md",
+        false,
+    ),
+    optional("OTEL_EXPORTER_OTLP_HEADERS", "api-key=SECRET", "headers that the collector wants", true),
+    setting("OTEL_SERVICE_NAME", "billrunner", "what this process is called in traces"),
+    setting("OTEL_TRACES_SAMPLER", "parentbased_always_on", "which traces are kept, as OpenTelemetry names the ways"),
+    optional("OTEL_TRACES_SAMPLER_ARG", "0.1", "the share that parentbased_traceidratio and traceidratio keep", false),
 ];
 
 /// Jobs of several lanes run at once, each with a transaction of its own.
@@ -245,6 +257,8 @@ pub struct Config {
     pub log_filter: String,
     /// How it looks.
     pub log_format: LogFormat,
+    /// Whether traces are exported.
+    pub exports_traces: bool,
 }
 
 /// Everything that is wrong with the environment, at once.
@@ -328,6 +342,7 @@ impl Config {
             operator_language: reader.parse("BILLRUNNER_OPERATOR_LANGUAGE", LanguageTag::default()),
             log_filter: reader.parse("BILLRUNNER_LOG", String::new()),
             log_format: reader.parse("BILLRUNNER_LOG_FORMAT", LogFormat::Auto),
+            exports_traces: reader.exports_traces(),
         };
         if config.database_connections < MIN_DATABASE_CONNECTIONS {
             problems.push(format!(

@@ -16,6 +16,7 @@
 //! - [`objects`]: where documents and charge files are kept, a folder or a cloud.
 //! - [`config`], [`telemetry`], [`clock`]: what a process is told from outside.
 //! - [`metrics`]: what a process counts of itself.
+//! - [`traces`]: spans of requests, jobs and mails, and which span work came from.
 //! - [`language`]: texts, numbers and dates in the customer's language.
 //! - [`faults`]: where the fault harness has a process die; empty in a release.
 //! - [`domain`]: the rules, without I/O.
@@ -40,3 +41,4 @@ pub mod queue;
 pub mod samples;
 pub mod store;
 pub mod telemetry;
+pub mod traces;

@@ -262,7 +262,8 @@ impl AttemptOutcome {
     const ALL: [Self; 7] =
         [Self::Done, Self::Retried, Self::Snoozed, Self::Dead, Self::Cancelled, Self::Superseded, Self::HandedBack];
 
-    fn as_str(self) -> &'static str {
+    /// Returns its name, as metrics and traces show it.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Retried => "retried",

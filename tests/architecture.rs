@@ -9,24 +9,25 @@ use std::{
 };
 
 /// What each room of `src/` and `jobs/` may name. Everything may name itself.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("faults", &[]),
     ("clock", &[]),
     ("metrics", &[]),
     ("objects", &[]),
+    ("traces", &[]),
     ("language", &["domain"]),
     ("documents", &["domain", "language"]),
-    ("mail", &["domain", "language", "metrics"]),
+    ("mail", &["domain", "language", "metrics", "traces"]),
     ("providers", &["domain"]),
     ("samples", &["domain"]),
     ("store", &["domain", "faults"]),
-    ("queue", &["domain", "faults", "metrics", "store"]),
+    ("queue", &["domain", "faults", "metrics", "store", "traces"]),
     ("config", &["domain", "objects", "queue"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "traces"]),
     ("context", &["clock", "domain", "mail"]),
     ("console", &["clock", "domain", "metrics", "queue", "store"]),
-    ("http", &["clock", "console", "domain", "metrics", "queue", "store"]),
+    ("http", &["clock", "console", "domain", "metrics", "queue", "store", "traces"]),
     (
         "jobs",
         &[

@@ -53,8 +53,13 @@ mod workers;
 use std::{fs::File, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
-use crate::{config::Config, http::openapi_document, telemetry};
+use crate::{
+    config::Config,
+    http::openapi_document,
+    telemetry::{self, Traces},
+};
 use exit::{EXIT_CODES, Failure, code_of};
 use output::Output;
 
@@ -174,20 +179,31 @@ pub fn run() -> ExitCode {
 fn start(mut cli: Cli, config: &Config) -> anyhow::Result<()> {
     if let Command::Bench(bench::Command::Invoices(arguments)) = &cli.command {
         telemetry::start_counting(arguments.statements.clone());
-        return run_async(cli, config);
+        return run_async(runtime()?, None, cli, config);
     }
+    let runtime = runtime()?;
+    let traces = match &cli.command {
+        Command::Worker(_) | Command::Web if config.exports_traces => Some(Traces::start(runtime.handle())?),
+        _ => None,
+    };
     let log_file = match &mut cli.command {
         Command::Demo(arguments) => Some(File::create(arguments.prepare_folder(config)?.join("log.txt"))?),
         _ => None,
     };
-    telemetry::start(&config.log_filter, config.log_format, log_file)?;
-    run_async(cli, config)
+    telemetry::start(&config.log_filter, config.log_format, log_file, traces.as_ref())?;
+    run_async(runtime, traces, cli, config)
 }
 
-fn run_async(cli: Cli, config: &Config) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn run_async(runtime: Runtime, traces: Option<Traces>, cli: Cli, config: &Config) -> anyhow::Result<()> {
     let output = Output::new(cli.json);
     let outcome = runtime.block_on(execute(cli.command, config, output));
+    if let Some(traces) = traces {
+        traces.flush();
+    }
     // A blocking read of a terminal or a stuck resolver must not keep a finished command from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     outcome

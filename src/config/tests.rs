@@ -46,6 +46,25 @@ fn links_need_both_address_and_keys_and_no_error_shows_a_key() {
 }
 
 #[test]
+fn traces_are_exported_where_a_collector_is_named_and_nobody_says_otherwise() {
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318");
+    let alone = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://collector.example/v1/traces");
+    let exports = |variables: &[(&str, &str)]| read(variables).expect("valid").exports_traces;
+    assert!(!exports(&[]) && !exports(&[("OTEL_SERVICE_NAME", "billing")]));
+    assert!(exports(&[endpoint]) && exports(&[alone]));
+    assert!(exports(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]));
+    assert!(!exports(&[endpoint, ("OTEL_SDK_DISABLED", "true")]));
+    assert!(!exports(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]));
+    for (wrong, says) in [
+        (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")], "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL"),
+        (vec![endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "is `grpc`; known: http/protobuf"),
+    ] {
+        let error = read(&wrong).expect_err("refused").to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn a_setting_that_moved_says_where() {
     let error = read(&[("BILLRUNNER_RETENTION_DAYS", "30")]).expect_err("moved").to_string();
     assert!(error.contains("the schedule prune-jobs"), "{error}");

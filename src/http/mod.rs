@@ -11,6 +11,7 @@ mod intake;
 mod metrics;
 mod page;
 mod schemas;
+mod traced;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -123,6 +124,7 @@ fn router(web: Web) -> Router {
         .merge(numbers)
         .merge(pages)
         .layer(from_fn(metrics::count))
+        .layer(from_fn(traced::request))
         .layer(map_response(secure))
 }
 

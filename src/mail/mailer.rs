@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lettre::transport::smtp::Error as LettreError;
 use url::Url;
 
 use super::{
@@ -157,12 +158,7 @@ impl Mailer {
     pub async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
         let began = Instant::now();
         let sent = self.deliver(mail).await;
-        let outcome = match &sent {
-            Ok(()) => "sent",
-            Err(SendError::Temporary { .. }) => "deferred",
-            Err(SendError::Rejected { .. } | SendError::Unbuildable(_)) => "failed",
-            Err(SendError::Uncertain { .. }) => "uncertain",
-        };
+        let outcome = sent.as_ref().map_or_else(SendError::outcome, |()| "sent");
         metrics::process().mail_ended(outcome, began.elapsed());
         sent
     }
@@ -185,6 +181,24 @@ impl Mailer {
 }
 
 impl SendError {
+    /// Names what became of the mail, as metrics and traces show it.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Temporary { .. } => "deferred",
+            Self::Rejected { .. } | Self::Unbuildable(_) => "failed",
+            Self::Uncertain { .. } => "uncertain",
+        }
+    }
+
+    /// Returns the code of the mail server's answer, where it was one that failed the mail.
+    pub fn reply_code(&self) -> Option<u16> {
+        match self {
+            Self::Rejected { code, .. } => Some(*code),
+            Self::Temporary { source, .. } => source.downcast_ref::<LettreError>()?.status().map(u16::from),
+            Self::Uncertain { .. } | Self::Unbuildable(_) => None,
+        }
+    }
+
     /// Tells whether the next mail would most likely meet the same: the server is away, or refuses everybody.
     pub fn is_servers(&self) -> bool {
         match self {

@@ -25,6 +25,7 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, timeout},
 };
+use tracing::Instrument;
 use url::Url;
 
 use super::{
@@ -32,6 +33,7 @@ use super::{
     outgoing::UnbuildableMail,
     smtp_server::{SmtpServer, Tls},
 };
+use crate::traces;
 
 /// For connecting, logging in and everything up to the content: nothing is lost by trying again later.
 const ENVELOPE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -83,13 +85,27 @@ impl SmtpMailer {
     pub(super) async fn send(&self, from: &Address, to: &Address, content: &[u8]) -> Result<(), SendError> {
         let content = Content(str::from_utf8(content).map_err(UnbuildableMail::NotText)?);
         let _slot = self.slots.acquire().await.map_err(|source| temporary("waiting", source))?;
+        let span = traces::mail(&self.server.host, self.server.port);
+        let conversed = self.converse(from, to, content).instrument(span.clone()).await;
+        match &conversed {
+            Ok(code) => traces::mail_answered(&span, *code),
+            Err(error) => {
+                error.reply_code().into_iter().for_each(|code| traces::mail_answered(&span, code));
+                traces::fail(&span, error.outcome());
+            }
+        }
+        conversed.map(drop)
+    }
+
+    /// Hands a mail to the server, and returns the code of its confirmation.
+    async fn converse(&self, from: &Address, to: &Address, content: Content<'_>) -> Result<u16, SendError> {
         let mut connection = timeout(ENVELOPE_TIMEOUT, self.announce(from, to))
             .await
             .map_err(|source| temporary("the envelope", source))??;
         match timeout(self.content_timeout, connection.command(content)).await {
-            Ok(Ok(_confirmed)) => {
+            Ok(Ok(confirmed)) => {
                 self.keep(connection);
-                Ok(())
+                Ok(confirmed.code().into())
             }
             Ok(Err(error)) if error.status().is_some() => Err(refused("the content", error)),
             Ok(Err(error)) => Err(SendError::Uncertain { source: error.into() }),

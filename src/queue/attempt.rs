@@ -8,8 +8,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
+    admission::{say_what_was_sent, start_sending},
     dispatch::Wake,
     job::{Job, JobError, JobOptions, RequestId, new_job},
     registry::Lanes,
@@ -22,6 +24,7 @@ use crate::{
     },
     faults::{self, Mutation, Point},
     store::jobs::{self, AcceptError, ClaimedJob, NewJob, Progress, Standing},
+    traces,
 };
 
 /// Shortest time between two records of progress.
@@ -90,7 +93,7 @@ impl Attempt {
 
     /// Says who caused a change, why and through what, for the history.
     pub fn cause(&self, reason: Option<String>) -> Cause {
-        let trace_id = self.traceparent.as_deref().and_then(|text| text.split('-').nth(1));
+        let trace_id = self.traceparent.as_deref().and_then(traces::trace_id_of);
         Cause {
             actor: self.requested_by.clone(),
             reason,
@@ -208,7 +211,7 @@ impl Effects {
     /// Transient, when the database fails; permanent, when the key was used for other work.
     pub async fn enqueue<J: Job>(&mut self, job: &J, key: impl std::fmt::Display) -> Result<JobId, JobError> {
         let new = self.follow_up(job, key, JobOptions::default())?;
-        self.accept(&[new]).await?.pop().ok_or(JobError::Superseded)
+        self.accept(vec![new]).await?.pop().ok_or(JobError::Superseded)
     }
 
     /// Accepts a batch: any number of jobs, and one that is due when none of them is left, however they ended. Returns the
@@ -224,14 +227,14 @@ impl Effects {
     ) -> Result<JobId, JobError> {
         let options = JobOptions { completes_batch: true, ..JobOptions::default() };
         let completion = self.follow_up(completion, key, options)?;
-        let batch_id = self.accept(&[completion]).await?.pop().ok_or(JobError::Superseded)?;
+        let batch_id = self.accept(vec![completion]).await?.pop().ok_or(JobError::Superseded)?;
         let mut members = members.into_iter().peekable();
         while members.peek().is_some() {
             let some = members.by_ref().take(FOLLOW_UPS).map(|(job, key)| {
                 self.follow_up(&job, key, JobOptions { batch_id: Some(batch_id), ..JobOptions::default() })
             });
             let some = some.collect::<Result<Vec<_>, _>>()?;
-            self.accept(&some).await?;
+            self.accept(some).await?;
         }
         Ok(batch_id)
     }
@@ -246,22 +249,28 @@ impl Effects {
             let some = jobs.by_ref().take(FOLLOW_UPS);
             let some = some.map(|(job, key)| self.follow_up(&job, key, JobOptions::default()));
             let some = some.collect::<Result<Vec<_>, _>>()?;
-            self.accept(&some).await?;
+            self.accept(some).await?;
         }
         Ok(())
     }
 
     fn follow_up<J: Job>(&self, job: &J, key: impl std::fmt::Display, options: JobOptions) -> Result<NewJob, JobError> {
         let request = RequestId::new(format!("billrunner/{}", J::KIND), key);
-        let traceparent = self.attempt.traceparent.clone();
-        let options = JobOptions { traceparent, parent_id: Some(self.attempt.job_id), ..options };
+        let options = JobOptions { parent_id: Some(self.attempt.job_id), ..options };
         let lanes = &self.attempt.surroundings.lanes;
         new_job(job, lanes, request, self.attempt.requested_by.clone(), options).map_err(JobError::permanent)
     }
 
-    async fn accept(&mut self, new: &[NewJob]) -> Result<Vec<JobId>, JobError> {
+    /// Records follow-up jobs. They carry the span that does so; without one, what this job came with.
+    async fn accept(&mut self, mut new: Vec<NewJob>) -> Result<Vec<JobId>, JobError> {
         self.has_follow_ups = true;
-        let accepted = jobs::accept_all(&mut self.transaction, new).await?;
+        let span = start_sending(&mut new);
+        for job in new.iter_mut().filter(|job| job.traceparent.is_none()) {
+            job.traceparent.clone_from(&self.attempt.traceparent);
+        }
+        let accepted = jobs::accept_all(&mut self.transaction, &new).instrument(span.clone()).await;
+        say_what_was_sent(&span, accepted.as_deref());
+        let accepted = accepted?;
         let id = |accepted: Result<jobs::Accepted, AcceptError>| accepted.map(jobs::Accepted::id);
         accepted.into_iter().map(id).collect::<Result<_, _>>().map_err(|error| match error {
             AcceptError::Database(error) => JobError::transient(error),

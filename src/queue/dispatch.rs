@@ -18,11 +18,15 @@ use std::{
 use sqlx::{Acquire, PgConnection, PgPool};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::{backoff::Reconnect, outages::Outages, registry::Lanes, servers::Masters, streams::Streams};
-use crate::store::{
-    jobs::{self, Dispatch, Room},
-    queue_controls::{self, Allowance},
+use crate::{
+    store::{
+        jobs::{self, Dispatch, Room},
+        queue_controls::{self, Allowance},
+    },
+    traces::{self, Message},
 };
 
 /// Fewest and most unread messages that a lane is filled up to.
@@ -170,7 +174,7 @@ impl Dispatcher {
         let batches = self.release_batches(&mut connection).await?;
         let (dispatches, next_token) = self.take(&mut connection, rooms.clone()).await?;
         if !dispatches.is_empty()
-            && let Err(error) = self.streams.add(redis, &dispatches).await
+            && let Err(error) = self.send(redis, &dispatches).await
         {
             jobs::undo_dispatch(&mut connection, &dispatches).await?;
             return Err(error.into());
@@ -182,6 +186,15 @@ impl Dispatcher {
         let shortest = [due, next_token].into_iter().flatten().fold(f64::INFINITY, f64::min);
         let due = Duration::try_from_secs_f64(shortest + 0.001).unwrap_or(MAX_SLEEP);
         Ok(due.min(batches))
+    }
+
+    async fn send(&self, redis: &mut Masters, dispatches: &[Dispatch]) -> redis::RedisResult<()> {
+        let span = start_span(dispatches);
+        let sent = self.streams.add(redis, dispatches).instrument(span.clone()).await;
+        if sent.is_err() {
+            traces::fail(&span, "redis");
+        }
+        sent
     }
 
     /// Looks for batches that ended, and returns when to look again. The larger the batches under way, the rarer: most of
@@ -234,6 +247,19 @@ impl Dispatcher {
         self.refill = if dispatches.is_empty() { (self.refill * 2).min(MAX_REFILL) } else { MIN_REFILL };
         Some(self.refill)
     }
+}
+
+/// Starts the span of sending to Redis, where anybody wants one.
+fn start_span(dispatches: &[Dispatch]) -> Span {
+    if !traces::are_wanted() {
+        return Span::none();
+    }
+    let messages = dispatches.iter().map(|sent| Message::new(&sent.queue, sent.traceparent.as_deref()));
+    let span = traces::dispatch(&messages.collect::<Vec<_>>());
+    if let [alone] = dispatches {
+        traces::is_of(&span, &alone.id);
+    }
+    span
 }
 
 /// Narrows rooms to what limits allow: a lane's own is its alone, a queue's is shared by all of its lanes.

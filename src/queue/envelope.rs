@@ -14,9 +14,11 @@ use serde_path_to_error::{Path, Segment};
 use super::{
     job::{JobOptions, RequestId},
     registry::{InvalidPayload, Registry},
-    trace_context,
 };
-use crate::store::jobs::{AcceptError, NewJob};
+use crate::{
+    store::jobs::{AcceptError, NewJob},
+    traces,
+};
 
 /// Largest envelope, the same at every door.
 pub const MAX_ENVELOPE_BYTES: usize = 65_536;
@@ -183,8 +185,8 @@ impl Envelope {
         if let Some(priority) = self.priority.filter(|priority| !(-100..=100).contains(priority)) {
             return Err(EnvelopeError::attribute("priority", format!("is {priority}; it goes from -100 to 100")));
         }
-        if let Some(text) = self.traceparent.as_deref().filter(|text| !trace_context::is_valid(text)) {
-            let problem = format!("is `{}`, no W3C trace context; write {}", shown(text), trace_context::FORM);
+        if let Some(text) = self.traceparent.as_deref().filter(|text| !traces::is_valid(text)) {
+            let problem = format!("is `{}`, no W3C trace context; write {}", shown(text), traces::FORM);
             return Err(EnvelopeError::attribute("traceparent", problem));
         }
         if let Some(media_type) = self.datacontenttype.as_deref().filter(|media_type| !is_json(media_type)) {

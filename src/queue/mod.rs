@@ -37,7 +37,6 @@ mod schema;
 mod servers;
 mod settle;
 mod streams;
-mod trace_context;
 mod worker;
 
 pub use admission::admit;

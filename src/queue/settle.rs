@@ -14,7 +14,7 @@ use futures::{FutureExt, future::BoxFuture};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tower::{Layer, Service};
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     attempt::{Completion, Finished},
@@ -27,7 +27,8 @@ use super::{
 use crate::{
     domain::ids::{JobId, WorkerId},
     metrics::{AttemptMetrics, AttemptOutcome, RunningAttempt},
-    store::jobs::{self, NextStep},
+    store::jobs::{self, ClaimedJob, NextStep},
+    traces::{self, Message, Run},
 };
 
 /// Longest wait that another side may impose on us.
@@ -102,30 +103,24 @@ where
 
     fn call(&mut self, task: Task<Claimed>) -> Self::Future {
         let claimed = task.args.clone();
-        let span = tracing::info_span!(
-            "attempt",
-            job_id = %claimed.job.id,
-            kind = claimed.job.kind,
-            attempt = claimed.job.attempt,
-            queue = claimed.job.queue,
-        );
-        let running = self.layer.attempts.start(&claimed.job.kind);
+        let watched = self.layer.watch(&claimed.job);
+        let (span, traced) = (watched.log_span(&claimed.job), watched.traced.clone());
         let outcome = self.inner.call(task);
         let layer = self.layer.clone();
         async move {
             let outcome = outcome.await.map_err(|error| to_job_error(error.into()));
             let verdict = match outcome {
                 Ok(Finished(Completion::Committed)) => {
-                    running.end(AttemptOutcome::Done);
+                    watched.end(AttemptOutcome::Done, None);
                     tracing::info!("done");
                     Verdict::Recorded
                 }
                 Ok(Finished(Completion::Pending(message))) => {
-                    running.end(AttemptOutcome::Done);
+                    watched.end(AttemptOutcome::Done, None);
                     tracing::info!(message, "done without effects");
                     Verdict::Done(claimed.job.id, claimed.job.attempt, message)
                 }
-                Err(error) => layer.record_failure(&claimed, &error, running).await,
+                Err(error) => layer.record_failure(&claimed, &error, watched).await,
             };
             // The receiver outlives every handler, so this fails only while the process is being torn down.
             let is_in_batch = claimed.job.batch_id.is_some();
@@ -134,17 +129,65 @@ where
             Ok(())
         }
         .instrument(span)
+        .instrument(traced)
         .boxed()
     }
 }
 
+/// An attempt that is under way, as it is counted and traced.
+struct Watched {
+    counted: RunningAttempt,
+    /// The span of its trace, where anybody wants one.
+    traced: Span,
+}
+
+impl Watched {
+    /// Starts the span around its log lines. They name the trace also where nobody exports it: the caller may.
+    fn log_span(&self, job: &ClaimedJob) -> Span {
+        let span = tracing::info_span!(
+            "attempt",
+            job_id = %job.id,
+            kind = job.kind,
+            attempt = job.attempt,
+            queue = job.queue,
+            trace_id = Empty,
+        );
+        let traceparent = traces::traceparent_of(&self.traced).or_else(|| job.traceparent.clone());
+        if let Some(trace_id) = traceparent.as_deref().and_then(traces::trace_id_of) {
+            span.record("trace_id", trace_id);
+        }
+        span
+    }
+
+    fn end(self, outcome: AttemptOutcome, error: Option<&JobError>) {
+        traces::run_ended(&self.traced, outcome.as_str());
+        if let AttemptOutcome::Retried | AttemptOutcome::Dead = outcome {
+            let is_permanent = matches!(error, Some(JobError::Permanent(_)));
+            traces::fail(&self.traced, if is_permanent { "permanent" } else { "transient" });
+        }
+        self.counted.end(outcome);
+    }
+}
+
 impl SettleLayer {
-    async fn record_failure(&self, claimed: &Claimed, error: &JobError, running: RunningAttempt) -> Verdict {
+    fn watch(&self, job: &ClaimedJob) -> Watched {
+        let traced = traces::process(&Run {
+            id: &job.id,
+            message: Message::new(&job.queue, job.traceparent.as_deref()),
+            kind: &job.kind,
+            attempt: job.attempt,
+            is_in_batch: job.batch_id.is_some(),
+            worker: &self.worker_id,
+        });
+        Watched { counted: self.attempts.start(&job.kind), traced }
+    }
+
+    async fn record_failure(&self, claimed: &Claimed, error: &JobError, watched: Watched) -> Verdict {
         let attempt = (claimed.job.id, claimed.job.attempt);
         let superseded = Verdict::Superseded(attempt.0, attempt.1);
         let message = error.full_message();
         let next = self.next_step(claimed, error);
-        running.end(outcome_of(next));
+        watched.end(outcome_of(next), Some(error));
         let Some(next) = next else {
             tracing::warn!("superseded: this worker does not hold the job any more");
             return superseded;

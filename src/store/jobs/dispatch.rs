@@ -15,6 +15,8 @@ pub struct Dispatch {
     pub attempt: i32,
     /// The lane.
     pub queue: String,
+    /// W3C trace context of the request.
+    pub traceparent: Option<String>,
 }
 
 /// How many jobs a lane takes now.
@@ -63,7 +65,7 @@ pub async fn take_due(
          )
          UPDATE jobs SET state = 'dispatched', attempt = attempt + 1, checked_at = now()
          WHERE id = ANY (ARRAY(SELECT id FROM candidate WHERE bound_places IS NULL OR place <= bound_places))
-         RETURNING id AS "id: JobId", attempt, queue,
+         RETURNING id AS "id: JobId", attempt, queue, traceparent,
                    dispatch_rank(run_at, priority) AS "rank!""#,
         &queues,
         &places,
@@ -74,7 +76,13 @@ pub async fn take_due(
     .fetch_all(connection)
     .await?;
     rows.sort_by(|a, b| a.rank.total_cmp(&b.rank).then(a.id.cmp(&b.id)));
-    Ok(rows.into_iter().map(|row| Dispatch { id: row.id, attempt: row.attempt, queue: row.queue }).collect())
+    let taken = rows.into_iter().map(|row| Dispatch {
+        id: row.id,
+        attempt: row.attempt,
+        queue: row.queue,
+        traceparent: row.traceparent,
+    });
+    Ok(taken.collect())
 }
 
 /// Takes a dispatch back that Redis did not take: due again, as if never tried.
@@ -177,7 +185,7 @@ pub async fn take_unchecked(
              ORDER BY checked_at LIMIT $2 FOR UPDATE SKIP LOCKED
          )
          UPDATE jobs SET checked_at = clock_timestamp() FROM unchecked WHERE jobs.id = unchecked.id
-         RETURNING jobs.id AS "id: JobId", jobs.attempt, jobs.queue"#,
+         RETURNING jobs.id AS "id: JobId", jobs.attempt, jobs.queue, jobs.traceparent"#,
         checked_before,
         limit,
     )

@@ -1,14 +1,16 @@
-//! The W3C trace context's `traceparent`, as far as a door must know it to refuse what is none.
+//! The W3C trace context's `traceparent`: what a door refuses, and which span it names.
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 /// What a valid one looks like.
-pub(super) const FORM: &str = "00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case and not all zero";
+pub const FORM: &str = "00-<32 hex digits>-<16 hex digits>-<2 hex digits>, in lower case and not all zero";
 
 /// Longest that is kept, for later versions.
 const MAX_LENGTH: usize = 200;
 
 /// Tells whether a text is a `traceparent` (W3C Trace Context, section 3.2): of version 00, or of a later one that begins
 /// alike.
-pub(super) fn is_valid(text: &str) -> bool {
+pub fn is_valid(text: &str) -> bool {
     let mut parts = text.split('-');
     let mut next_is = |length: usize, may_be_zero: bool, forbidden: &str| {
         parts.next().is_some_and(|part| {
@@ -25,9 +27,42 @@ pub(super) fn is_valid(text: &str) -> bool {
     is_well_formed && (parts.next().is_none() || !text.starts_with("00-")) && text.len() <= MAX_LENGTH
 }
 
+/// Returns the span that a `traceparent` names, as one of another process; `None` where it is not valid.
+pub(super) fn read(text: &str) -> Option<SpanContext> {
+    if !is_valid(text) {
+        return None;
+    }
+    let mut parts = text.split('-').skip(1);
+    let trace_id = TraceId::from_hex(parts.next()?).ok()?;
+    let span_id = SpanId::from_hex(parts.next()?).ok()?;
+    let flags = u8::from_str_radix(parts.next()?, 16).ok()?;
+    // Of the flags only this one has a meaning that can be passed on.
+    let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
+    Some(SpanContext::new(trace_id, span_id, flags, true, TraceState::default()))
+}
+
+/// Writes a span as a `traceparent`, for those that come after it; `None` where nobody listened.
+pub(super) fn write(span: &SpanContext) -> Option<String> {
+    let (trace_id, span_id, flags) = (span.trace_id(), span.span_id(), span.trace_flags().to_u8());
+    span.is_valid().then(|| format!("00-{trace_id}-{span_id}-{flags:02x}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let span = read(text).expect("a span");
+        assert!(span.is_remote() && span.is_sampled());
+        assert_eq!(write(&span).as_deref(), Some(text));
+        let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-fe-what-will-be";
+        let unsampled = read(later).and_then(|span| write(&span));
+        assert_eq!(unsampled.as_deref(), Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"));
+        assert!(read("00-4bf92f3577b34da6-00f067aa0ba902b7-01").is_none());
+        assert_eq!(write(&SpanContext::empty_context()), None);
+    }
 
     #[test]
     fn only_a_trace_context_is_one() {
