@@ -39,7 +39,8 @@ async fn count_until(pool: &PgPool, until: DateTime<Utc>) -> Result<()> {
 
 /// Returns jobs by lane and state, as they were counted in steps of a length and as the ledger has them for these steps.
 async fn both(pool: &PgPool, step_minutes: i16, until: DateTime<Utc>) -> Result<[Vec<(String, String, i64)>; 2]> {
-    let counted = "SELECT queue, state, sum(jobs)::bigint FROM job_rates WHERE step_minutes = $1 GROUP BY 1, 2 ORDER BY 1, 2";
+    let counted =
+        "SELECT queue, state, sum(jobs)::bigint FROM job_rates WHERE step_minutes = $1 GROUP BY 1, 2 ORDER BY 1, 2";
     let counted = sqlx::query_as(counted).bind(step_minutes).fetch_all(pool).await?;
     let ledger = "SELECT queue, state, count(*) FROM jobs
                   WHERE finished_at < $2

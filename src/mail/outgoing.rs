@@ -3,14 +3,15 @@
 //! The same mail built twice is the same bytes: date, Message-ID and boundaries are given, not made up here. Whatever a
 //! name holds, it stays in its header.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use lettre::{
     Address, Message,
     address::AddressError,
     message::{
-        Attachment as AttachmentPart, Mailbox, MultiPart, SinglePart,
-        header::{ContentType, ContentTypeErr, HeaderName, HeaderValue},
+        Attachment as AttachmentPart, Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, ContentTypeErr, HeaderName, HeaderValue},
     },
 };
 use sha2::{Digest, Sha256};
@@ -20,6 +21,10 @@ use super::{
     one_line::{to_lines, to_one_line, to_subject},
     templates::RenderedMessage,
 };
+
+/// Characters of a line of base64 (RFC 2045, section 6.8).
+const BASE64_LINE: usize = 76;
+
 /// A name and an address that can be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Correspondent {
@@ -185,8 +190,19 @@ impl OutgoingMail {
 impl Attachment {
     fn to_part(&self) -> Result<SinglePart, UnbuildableMail> {
         let content_type = content_type(&self.file_name, &self.content_type)?;
-        Ok(AttachmentPart::new(to_one_line(&self.file_name)).body(self.content.to_vec(), content_type))
+        let part = AttachmentPart::new(to_one_line(&self.file_name));
+        if self.content_type.starts_with("text/") {
+            return Ok(part.body(self.content.to_vec(), content_type));
+        }
+        let encoded = Body::dangerous_pre_encoded(to_base64(&self.content), ContentTransferEncoding::Base64);
+        Ok(part.body(encoded, content_type))
     }
+}
+
+/// Encodes what is no text (RFC 2045, section 6.8); at once, as lettre's line by line is a fifth of making a mail.
+fn to_base64(content: &[u8]) -> Vec<u8> {
+    let encoded = BASE64_STANDARD.encode(content);
+    encoded.as_bytes().chunks(BASE64_LINE).collect::<Vec<_>>().join(&b"\r\n"[..])
 }
 
 fn content_type(file_name: &str, content_type: &str) -> Result<ContentType, UnbuildableMail> {
@@ -256,6 +272,18 @@ pub mod tests {
         let pdf = read.attachment(0).expect("an attachment");
         assert_eq!(pdf.attachment_name(), Some("facturación agosto.pdf"));
         assert_eq!(pdf.contents(), b"%PDF-1.7\n\0\xff");
+    }
+
+    #[test]
+    fn an_attachment_of_any_length_reads_back_and_has_no_long_line() {
+        for length in [0, 1, 56, 57, 58, 114, 10_000] {
+            let content: Bytes = (0..length).map(|n: usize| n.to_le_bytes()[0].wrapping_mul(167)).collect();
+            let attachment = Attachment { content: content.clone(), ..mail().attachments[0].clone() };
+            let bytes = OutgoingMail { attachments: vec![attachment], ..mail() }.to_bytes().expect("a mail");
+            let read = MessageParser::default().parse(&bytes).expect("a message");
+            assert_eq!(read.attachment(0).expect("an attachment").contents(), content, "{length} bytes");
+            assert!(bytes.split(|byte| *byte == b'\n').all(|line| line.len() <= 78), "{length} bytes");
+        }
     }
 
     #[test]

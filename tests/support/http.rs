@@ -56,16 +56,8 @@ impl Door {
         let intake = Arc::new(Intake::new(&office.pool, office.registry.envelope_reader()));
         let (pool, streams, schemas) = (office.pool.clone(), office.streams.clone(), Arc::default());
         let metrics = Some(Arc::new(Metrics::new(&pool, streams.clone(), &office.registry)));
-        let web = Web {
-            pool,
-            streams,
-            intake,
-            schemas,
-            downloads: downloads.map(Arc::new),
-            metrics,
-            console: None,
-            demo,
-        };
+        let web =
+            Web { pool, streams, intake, schemas, downloads: downloads.map(Arc::new), metrics, console: None, demo };
         tokio::spawn(http::serve(web, listener, stop.clone()));
         Ok(Self { address, _stop: stop.drop_guard() })
     }
