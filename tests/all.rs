@@ -88,6 +88,7 @@ mod stored_charges;
 mod supervision;
 mod support;
 mod taxes_and_views;
+mod traces;
 mod ubl;
 mod upkeep;
 mod verify;
