@@ -49,7 +49,7 @@ pub const VARIABLES: [Variable; 32] = [
     required(
         "DATABASE_URL",
         "postgres://billrunner@localhost/billrunner",
-        "Postgres, the record of everything",
+        "Postgres, the record of everything; off this machine over TLS, unless ?sslmode= says otherwise",
         true,
     ),
     required(

@@ -54,6 +54,7 @@ mod opening_in_blocks;
 mod operator_commands;
 mod oracle_files;
 mod parallel_properties;
+mod postgres_tls;
 mod price_changes;
 mod prices;
 mod producers;
