@@ -18,6 +18,7 @@ mod charge_sums;
 mod command_line;
 mod csv_options;
 mod customer_side;
+mod database_roles;
 mod demo;
 mod deployment;
 mod detailed_csv_parts;
