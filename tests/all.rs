@@ -32,6 +32,7 @@ mod golden_invoices;
 mod http_access;
 mod http_door;
 mod http_openapi;
+mod integrating_page;
 mod invoice_documents;
 mod invoice_guards;
 mod invoice_status;
