@@ -79,6 +79,7 @@ mod queue_tls;
 mod queue_uniqueness;
 mod redis_acl;
 mod reseller_branding;
+mod reselling_guide;
 mod sample_data;
 mod schedules;
 mod schedules_command;
