@@ -46,7 +46,12 @@ const fn optional(name: &'static str, example: &'static str, meaning: &'static s
 
 /// Every variable billrunner reads.
 pub const VARIABLES: [Variable; 33] = [
-    required("DATABASE_URL", "postgres://billrunner@localhost/billrunner", "Postgres, the record of everything", true),
+    required(
+        "DATABASE_URL",
+        "postgres://billrunner@localhost/billrunner",
+        "Postgres, the record of everything; off this machine over TLS, unless ?sslmode= says otherwise",
+        true,
+    ),
     required(
         "REDIS_URL",
         "redis://localhost",

@@ -32,7 +32,9 @@ pub async fn connect(config: &Config) -> anyhow::Result<PgPool> {
 /// Connects to Postgres with a process's full share of connections.
 pub async fn connect_with(config: &Config, connections: u32) -> anyhow::Result<PgPool> {
     let url = config.require("DATABASE_URL", config.database_url.as_ref())?;
-    database::connect(url, connections).await.context("Postgres cannot be used; check DATABASE_URL")
+    database::connect(url, connections).await.context(
+        "Postgres cannot be used; check DATABASE_URL, and SSL_CERT_FILE where its certificate comes from an authority of your own",
+    )
 }
 
 /// Brings the database up to this release: its schema, and the kinds of job that the SQL door takes.

@@ -1,13 +1,14 @@
 //! Connections to Postgres, and the migrations.
 
-use std::{str::FromStr, time::Duration};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
+use url::Url;
 
 /// Connections of a worker's queue, beside those of its handlers. Two of the ledger's are held: the heartbeat's, and the
 /// ear for notices. The door for jobs has a ledger of its own.
@@ -206,9 +207,45 @@ pub async fn migrations(connection: &mut PgConnection) -> sqlx::Result<Migration
     Ok(found)
 }
 
+/// Reads a URL. A server off this machine must speak TLS and prove its name, unless the URL itself says otherwise.
 fn options(url: &SecretString) -> sqlx::Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url.expose_secret())?
         .options([("search_path", "billrunner,public")])
-        .application_name("billrunner");
-    Ok(options.log_statements(tracing::log::LevelFilter::Debug))
+        .application_name("billrunner")
+        .log_statements(tracing::log::LevelFilter::Debug);
+    let is_left_to_us = !stays_here(&options) && !names_ssl_mode(url);
+    Ok(if is_left_to_us { options.ssl_mode(PgSslMode::VerifyFull) } else { options })
+}
+
+fn stays_here(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let is_loopback = || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    options.get_socket().is_some() || host == "localhost" || host.starts_with('/') || is_loopback()
+}
+
+fn names_ssl_mode(url: &SecretString) -> bool {
+    let is_named = |url: Url| url.query_pairs().any(|(name, _)| matches!(&*name, "sslmode" | "ssl-mode"));
+    Url::parse(url.expose_secret()).is_ok_and(is_named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_off_this_machine_must_prove_its_name_unless_the_url_says_otherwise() {
+        for (rest, verified) in [
+            ("db.internal/billing", true),
+            ("0.0.0.0:5432/billing", true),
+            ("localhost.example/billing", true),
+            ("db.internal/billing?sslmode=require", false),
+            ("db.internal/billing?ssl-mode=disable", false),
+            ("localhost/billing", false),
+            ("127.0.0.2/billing", false),
+            ("localhost/billing?host=/run/postgresql", false),
+        ] {
+            let options = options(&format!("postgres://u:p@{rest}").into()).expect("a URL");
+            assert_eq!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull), verified, "{rest}");
+        }
+    }
 }

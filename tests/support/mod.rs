@@ -30,6 +30,7 @@ pub mod redis;
 pub mod redis_users;
 pub mod s3;
 pub mod site;
+pub mod traces;
 pub mod worker;
 
 use std::time::Duration;

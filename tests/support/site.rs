@@ -1,6 +1,8 @@
 //! A business served by real worker processes: its database, a Redis of its own, a mail server, a folder of objects.
 
 use std::{
+    fs::File,
+    path::Path,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -76,6 +78,14 @@ impl Site {
     pub fn start_worker_set(&self, grace: &str, database_url: &str, settings: &[(&str, &str)]) -> Result<Process> {
         let mut command = self.command(database_url);
         command.args(["worker", "--grace", grace]).envs(settings.iter().copied());
+        Ok(Process(command.spawn().context("the worker does not start")?))
+    }
+
+    /// Starts a worker with these settings that writes its log, from notes on, to a file.
+    pub async fn start_worker_that_logs_to(&self, log: &Path, settings: &[(&str, &str)]) -> Result<Process> {
+        let mut command = self.command(&database_url(self.pool()).await?);
+        command.args(["worker", "--grace", "10s"]).env("BILLRUNNER_LOG", "info").envs(settings.iter().copied());
+        command.stderr(File::options().append(true).open(log)?);
         Ok(Process(command.spawn().context("the worker does not start")?))
     }
 

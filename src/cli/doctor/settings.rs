@@ -13,7 +13,7 @@ const SHORTEST_LEASE_SECS: u64 = 5;
 
 pub fn look(config: &Config) -> Vec<Finding> {
     let findings = [
-        postgres_in_clear(config),
+        postgres_unverified(config),
         redis_in_clear(config),
         mail_in_clear(config),
         mail_kept(config),
@@ -25,19 +25,19 @@ pub fn look(config: &Config) -> Vec<Finding> {
     if findings.is_empty() { vec![ok("no setting is unsafe")] } else { findings }
 }
 
-fn postgres_in_clear(config: &Config) -> Option<Finding> {
+fn postgres_unverified(config: &Config) -> Option<Finding> {
     let url = read(config.database_url.as_ref())?;
     let option = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
     let is_socket = option("host").is_some_and(|host| host.starts_with('/'));
-    let is_encrypted =
-        option("sslmode").is_some_and(|mode| matches!(mode.as_str(), "require" | "verify-ca" | "verify-full"));
-    if is_socket || is_here(&url) || is_encrypted {
+    if is_socket || is_here(&url) {
         return None;
     }
-    Some(warn(
-        "DATABASE_URL lets the password and all data cross the network in clear where the server offers no TLS",
-        "add ?sslmode=verify-full to DATABASE_URL",
-    ))
+    let what = match option("sslmode").or_else(|| option("ssl-mode")).as_deref() {
+        None | Some("verify-full") => return None,
+        Some("require" | "verify-ca") => "DATABASE_URL takes whoever answers for the server: its name is not checked",
+        Some(_) => "DATABASE_URL lets the password and all data cross the network in clear",
+    };
+    Some(warn(what, "leave sslmode out of DATABASE_URL; SSL_CERT_FILE names an authority of your own"))
 }
 
 fn redis_in_clear(config: &Config) -> Option<Finding> {
@@ -145,6 +145,7 @@ mod tests {
             vec![],
             vec![("DATABASE_URL", "postgres://u:hunter2@localhost/db")],
             vec![("DATABASE_URL", "postgres://u:hunter2@db.internal/db?sslmode=verify-full")],
+            vec![("DATABASE_URL", "postgres://u:hunter2@db.internal/db")],
             vec![("DATABASE_URL", "postgres://u@localhost/db?host=/run/postgresql")],
             vec![("REDIS_URL", "rediss://u:hunter2@redis.internal")],
             vec![("REDIS_URL", "redis://u:hunter2@127.0.0.1")],
@@ -159,7 +160,7 @@ mod tests {
     fn each_unsafe_setting_is_named_with_its_way_out_and_without_its_secret() {
         let keys = format!("a:{}", "5ec2e7".repeat(10) + "abcd");
         for (name, settings) in [
-            ("DATABASE_URL", vec![("DATABASE_URL", "postgres://u:hunter2@db.internal/db")]),
+            ("DATABASE_URL", vec![("DATABASE_URL", "postgres://u:hunter2@db.internal/db?sslmode=require")]),
             ("DATABASE_URL", vec![("DATABASE_URL", "postgres://u:hunter2@db.internal/db?sslmode=prefer")]),
             ("REDIS_URL", vec![("REDIS_URL", "redis://u:hunter2@redis.internal")]),
             ("REDIS_URL", vec![("REDIS_URL", "redis+sentinel://u:hunter2@127.0.0.1,b:26379/main")]),
