@@ -108,10 +108,14 @@ async fn a_decision_on_a_group_of_dead_jobs_is_recorded_and_carried_out_by_a_job
                                    requested_by, finished_at, last_error)
                  VALUES (gen_random_uuid(), 'discard_invoice', 'status', '{}', 'test', 'other', '', 'dead', 1, now(), 'test', now(), 'other')";
     watch.desk.execute(other).await?;
-    let group = [("kind", "discard_invoice"), ("error", "no invoice <id> in # places"), ("until", "2100-01-01T00:00:00Z")];
+    let group =
+        [("kind", "discard_invoice"), ("error", "no invoice <id> in # places"), ("until", "2100-01-01T00:00:00Z")];
     let discard = [&group[..], &[("decision", "discard")]].concat();
     watch.is_guarded("/dead/decide", &discard).await?;
-    assert_eq!(watch.operator.post("/dead/decide", &[&group[..], &[("decision", "burn"), WHY]].concat()).await?.status, 422);
+    assert_eq!(
+        watch.operator.post("/dead/decide", &[&group[..], &[("decision", "burn"), WHY]].concat()).await?.status,
+        422
+    );
     let leads = watch.done("/dead/decide", &[&discard[..], &[WHY]].concat()).await?;
     let id: JobId = leads.strip_prefix("/bulk/").context("a job")?.parse()?;
     let (job, _) = wait_for(&watch.desk.office.pool, id).await?;
@@ -141,7 +145,11 @@ async fn a_schedule_is_paused_resumed_and_started_with_its_record() -> Result<()
     assert_eq!(watch.done(&path("pause"), &[WHY]).await?, "/schedules");
     assert_eq!(watch.operator.post(&path("pause"), &[WHY]).await?.status, 409);
     let page = watch.viewer.page("/schedules").await?;
-    assert!(page.contains("Paused by <bdi>operator</bdi>: <bdi>as a test asks</bdi>") && page.contains("when it is resumed"), "{page}");
+    assert!(
+        page.contains("Paused by <bdi>operator</bdi>: <bdi>as a test asks</bdi>")
+            && page.contains("when it is resumed"),
+        "{page}"
+    );
     assert_eq!(watch.done(&path("resume"), &[WHY]).await?, "/schedules");
     let leads = watch.done(&path("run"), &[WHY]).await?;
     let id: JobId = leads.strip_prefix("/jobs/").context("a job")?.parse()?;
@@ -175,9 +183,13 @@ async fn a_bill_run_shows_its_proof_and_only_one_that_runs_is_cancelled() -> Res
     let page = watch.operator.page(&path).await?;
     assert!(page.contains("hx-trigger=\"every 2s\"") && page.contains("Cancel this run"), "{page}");
     assert_eq!(watch.done(&cancel, &[WHY]).await?, path);
-    assert_eq!(watch.one::<String>("SELECT cancelled_by || ': ' || cancel_reason FROM bill_runs").await?, "operator: as a test asks");
+    assert_eq!(
+        watch.one::<String>("SELECT cancelled_by || ': ' || cancel_reason FROM bill_runs").await?,
+        "operator: as a test asks"
+    );
     assert_eq!(watch.recorded().await?, [recorded("cancel", &format!("bill_run/{id}"))]);
-    let planned = billrunner::jobs::StartBillRun { dry_run: true, ..watch.desk.business.bill_run(InitialStatus::Draft, None) };
+    let planned =
+        billrunner::jobs::StartBillRun { dry_run: true, ..watch.desk.business.bill_run(InitialStatus::Draft, None) };
     watch.desk.office.done(&planned).await?;
     assert!(watch.viewer.page("/bill-runs").await?.contains("Dry runs"));
     watch.desk.close().await
@@ -203,7 +215,8 @@ async fn a_mail_is_sent_again_to_a_contact_and_nobody_else() -> Result<()> {
     let page = watch.viewer.page(&leads).await?;
     assert!(page.contains("state-sent") && page.contains("operator"), "{page}");
     assert_eq!(watch.recorded().await?, [recorded("resend", &format!("notification/{id}"))]);
-    let domain: String = watch.one("SELECT split_part(message_id, '@', 2) FROM notifications ORDER BY created_at DESC LIMIT 1").await?;
+    let domain: String =
+        watch.one("SELECT split_part(message_id, '@', 2) FROM notifications ORDER BY created_at DESC LIMIT 1").await?;
     assert_eq!(domain, "test.example>");
     watch.desk.close().await
 }

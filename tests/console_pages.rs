@@ -207,10 +207,20 @@ async fn workers_are_shown_with_what_they_do() -> Result<()> {
     let house = House::build(0).await?;
     house.execute(WORK).await?;
     let page = house.viewer().await?.page("/workers").await?;
-    for said in ["worker-1.example", "<bdi>42</bdi>, version <bdi>0.9.0</bdi>", "1 alive, 1 jobs run", "gone", "3m", "40 of 100 <bdi>rows</bdi>"] {
+    for said in [
+        "worker-1.example",
+        "<bdi>42</bdi>, version <bdi>0.9.0</bdi>",
+        "1 alive, 1 jobs run",
+        "gone",
+        "3m",
+        "40 of 100 <bdi>rows</bdi>",
+    ] {
         assert!(page.contains(said), "`{said}` is not in {page}");
     }
-    assert!(page.contains(r#"<a href="/jobs/00000000-0000-7000-8000-00000000000a"><bdi>import_charges</bdi></a>"#), "{page}");
+    assert!(
+        page.contains(r#"<a href="/jobs/00000000-0000-7000-8000-00000000000a"><bdi>import_charges</bdi></a>"#),
+        "{page}"
+    );
     Ok(())
 }
 
@@ -220,7 +230,11 @@ async fn dead_jobs_are_grouped_by_kind_and_by_what_they_died_of() -> Result<()> 
     house.execute(WORK).await?;
     let page = house.viewer().await?.page("/dead").await?;
     assert!(page.contains("no rate for customer &lt;id&gt; on day #"), "{page}");
-    assert_eq!((page.matches("<section").count(), page.matches("/dead/decide").count()), (2, 0), "a viewer decides nothing: {page}");
+    assert_eq!(
+        (page.matches("<section").count(), page.matches("/dead/decide").count()),
+        (2, 0),
+        "a viewer decides nothing: {page}"
+    );
     assert!(page.contains("state=dead&amp;kind=generate_invoice&amp;error=no+rate+for+customer"), "{page}");
     Ok(())
 }
@@ -232,7 +246,13 @@ async fn notifications_and_events_are_found_by_what_is_known_of_them() -> Result
     let viewer = house.viewer().await?;
     let reseller = house.business.reseller_id;
     let row = "<td>opened</td>";
-    for query in ["", "?state=failed", "?customer=l%C3%B6wen", "?invoice=Bistro+Zum+L%C3%B6wen", "?message=Bistro+Zum+L%C3%B6wen"] {
+    for query in [
+        "",
+        "?state=failed",
+        "?customer=l%C3%B6wen",
+        "?invoice=Bistro+Zum+L%C3%B6wen",
+        "?message=Bistro+Zum+L%C3%B6wen",
+    ] {
         let page = viewer.page(&format!("/notifications{query}")).await?;
         assert!(page.contains(row), "{query}: {page}");
     }
@@ -359,7 +379,9 @@ async fn lists_go_on_where_the_page_before_ended() -> Result<()> {
         loop {
             let page = viewer.page(&next).await?;
             seen.extend(page.split("reason-").skip(1).filter_map(|rest| rest.split('<').next()?.parse::<i32>().ok()));
-            let Some(link) = page.split("rel=\"next\"").next().filter(|before| before.len() < page.len()) else { break };
+            let Some(link) = page.split("rel=\"next\"").next().filter(|before| before.len() < page.len()) else {
+                break;
+            };
             let href = link.rsplit("href=\"").next().and_then(|rest| rest.split('"').next()).unwrap_or_default();
             next = href.replace("&amp;", "&");
         }

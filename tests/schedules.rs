@@ -281,7 +281,10 @@ async fn a_paused_schedule_does_nothing_and_what_it_let_pass_does_not_come_later
     }
     let mut connection = bench.pool().acquire().await?;
     assert!(schedules::pause(&mut connection, "paused", ANN).await?);
-    assert!(!schedules::pause(&mut connection, "paused", Operator { name: "bob", reason: "again" }).await?, "it is paused already");
+    assert!(
+        !schedules::pause(&mut connection, "paused", Operator { name: "bob", reason: "again" }).await?,
+        "it is paused already"
+    );
     set_back(&bench, "paused", "1 hour").await?;
     let worker = bench.start_worker(settings());
     bench.until_count("the other's ticks", "SELECT count(*) FROM jobs", 3).await?;

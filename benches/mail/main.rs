@@ -8,9 +8,7 @@ use std::{env, error::Error, sync::Arc, time::Instant};
 use billrunner::{
     domain::{ids::NotificationId, invoice::InvoiceKind, message::CustomerMessage, notification::message_id},
     language::Language,
-    mail::{
-        AttachedDocument, Attachment, Correspondent, InvoiceMessage, Look, Mailer, OutgoingMail, templates,
-    },
+    mail::{AttachedDocument, Attachment, Correspondent, InvoiceMessage, Look, Mailer, OutgoingMail, templates},
 };
 use bytes::Bytes;
 use chrono::DateTime;

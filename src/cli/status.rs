@@ -105,7 +105,11 @@ impl Status {
         let mails: Vec<String> = self.mails.iter().map(|mail| format!("{} {}", mail.count, mail.state)).collect();
         let mails = if mails.is_empty() { "none".to_owned() } else { mails.join(", ") };
         let mut text = format!("oldest waiting  {oldest}\n");
-        text.push_str(if self.troubles.is_empty() { "verdict         all is well\n" } else { "verdict         wrong is:\n" });
+        text.push_str(if self.troubles.is_empty() {
+            "verdict         all is well\n"
+        } else {
+            "verdict         wrong is:\n"
+        });
         for Trouble { what, way_out } in &self.troubles {
             let _ = writeln!(text, "                {what}; {way_out}");
         }

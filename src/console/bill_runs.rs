@@ -11,11 +11,7 @@ use sqlx::PgConnection;
 
 use super::{Frame, Problem, Shared, count, elements, instant, page};
 use crate::{
-    domain::{
-        bill_run::BillRunState,
-        billing_period::BillingPeriod,
-        ids::JobId,
-    },
+    domain::{bill_run::BillRunState, billing_period::BillingPeriod, ids::JobId},
     store::{
         bill_runs::{self, BillRun, BillRunFilter},
         job_list::{self, JobFilter, JobRow},
@@ -119,7 +115,9 @@ fn table(frame: &Frame, runs: &[BillRun]) -> Markup {
 
 /// Runs that changed nothing: what each would have done is the word of its attempt, on the job's own page.
 fn dry_runs(frame: &Frame, jobs: &[JobRow]) -> Markup {
-    let text = |job: &JobRow, name: &str| job.payload.0.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let text = |job: &JobRow, name: &str| {
+        job.payload.0.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+    };
     html! {
         h2 { "Dry runs" }
         div.scroll {

@@ -215,9 +215,10 @@ fn describe_ended(window: Window, points: &[Point]) -> String {
 }
 
 fn describe_waits(window: Window, points: &[Point]) -> String {
-    let slowest = points.iter().filter_map(|point| point.slowest_waits).fold(None, |most: Option<f64>, wait| {
-        Some(most.map_or(wait, |most| most.max(wait)))
-    });
+    let slowest = points
+        .iter()
+        .filter_map(|point| point.slowest_waits)
+        .fold(None, |most: Option<f64>, wait| Some(most.map_or(wait, |most| most.max(wait))));
     match slowest {
         Some(wait) => format!(
             "In the slowest step of the last {}, 95 of 100 jobs started within {}.",

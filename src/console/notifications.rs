@@ -52,7 +52,8 @@ impl Asked {
     async fn filter(&self, connection: &mut PgConnection) -> Result<Option<NotificationFilter>, Problem> {
         let states = self.state.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty());
         let states: Result<Vec<NotificationState>, _> = states.map(str::parse).collect();
-        let text = |field: &Option<String>| field.clone().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let text =
+            |field: &Option<String>| field.clone().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let mut filter = NotificationFilter {
             states: states.map_err(|error| Problem::Invalid(format!("state: {error}")))?,
             reseller_id: elements::read("reseller", self.reseller.as_deref())?,

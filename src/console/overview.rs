@@ -61,12 +61,7 @@ async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: 
 }
 
 /// Asks for everything on the page.
-async fn load(
-    connection: &mut PgConnection,
-    lanes: &[String],
-    window: Window,
-    today: NaiveDate,
-) -> sqlx::Result<Data> {
+async fn load(connection: &mut PgConnection, lanes: &[String], window: Window, today: NaiveDate) -> sqlx::Result<Data> {
     let standing = standing::look(&mut *connection, lanes, COUNTED_AT_MOST).await?;
     let (minutes, steps) = window.steps();
     let counted = job_rates::since(&mut *connection, minutes, steps).await?;

@@ -85,7 +85,8 @@ pub struct Point {
 /// All steps of a window, the oldest first; also those in which nothing ended.
 pub fn points(window: Window, counted: &JobRates) -> Vec<Point> {
     let (minutes, steps) = window.steps();
-    let begins = (0..steps).rev().map(|back| counted.last_step - TimeDelta::minutes(i64::from(minutes) * i64::from(back)));
+    let begins =
+        (0..steps).rev().map(|back| counted.last_step - TimeDelta::minutes(i64::from(minutes) * i64::from(back)));
     let mut rates = counted.rates.as_slice();
     begins.map(|begins_at| point(begins_at, take_step(&mut rates, begins_at))).collect()
 }

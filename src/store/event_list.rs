@@ -59,11 +59,10 @@ pub struct EventSummary {
 /// # Errors
 /// When the database fails.
 pub async fn list(connection: &mut PgConnection, filter: &EventFilter, limit: i64) -> sqlx::Result<Vec<EventSummary>> {
-    let (before, reseller_id, sequence) =
-        filter.before.map(|place| (place.occurred_at, place.reseller_id.0, place.sequence)).map_or(
-            (None, None, None),
-            |(at, reseller_id, sequence)| (Some(at), Some(reseller_id), Some(sequence)),
-        );
+    let (before, reseller_id, sequence) = filter
+        .before
+        .map(|place| (place.occurred_at, place.reseller_id.0, place.sequence))
+        .map_or((None, None, None), |(at, reseller_id, sequence)| (Some(at), Some(reseller_id), Some(sequence)));
     let rows = sqlx::query!(
         r#"SELECT event.reseller_id AS "reseller_id: ResellerId", sequence, occurred_at, invoice_id AS "invoice_id: InvoiceId",
                   coalesce(number, document_id) AS "invoice_name!", customer_details ->> 'name' AS "customer_name!",

@@ -34,9 +34,15 @@ fn every_trouble_is_told_with_its_way_out() {
         ..well()
     };
     facts.lanes[0].dead = 1;
-    let said: Vec<String> = troubles(&facts).iter().map(|trouble| format!("{trouble}; {}", trouble.way_out())).collect();
-    let beginnings =
-        ["no worker", "1 job is dead", "1 bill run needs", "schedules fail: prune-jobs", "mails of the last day: 2 failed"];
+    let said: Vec<String> =
+        troubles(&facts).iter().map(|trouble| format!("{trouble}; {}", trouble.way_out())).collect();
+    let beginnings = [
+        "no worker",
+        "1 job is dead",
+        "1 bill run needs",
+        "schedules fail: prune-jobs",
+        "mails of the last day: 2 failed",
+    ];
     assert_eq!(said.len(), beginnings.len(), "{said:?}");
     for (said, beginning) in said.iter().zip(beginnings) {
         assert!(said.starts_with(beginning) && said.contains("billrunner"), "{said}");
