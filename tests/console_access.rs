@@ -188,6 +188,7 @@ async fn change(pool: &PgPool, name: &str, change: &UserChange<'_>) -> Result<()
 async fn a_new_password_and_a_disabled_user_end_sessions_and_a_new_role_holds_at_once() -> Result<()> {
     let (database, desktop) = open().await?;
     let mut browser = desktop.log_in_as(&database.pool, "ana", Role::Operator).await?;
+    add_user(&database.pool, "ben", Role::Viewer).await?;
     change(&database.pool, "ana", &UserChange::Role(Role::Viewer)).await?;
     assert_eq!(browser.post("/queues/pause", &[("queue", "mail"), ("reason", "x")]).await?.status, 403);
     let other = hash_password(&"another horse battery".into(), [8; 16])?;

@@ -41,7 +41,7 @@ pub enum Command {
         #[arg(long)]
         role: Role,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
         #[command(flatten)]
         asked: PerhapsWithReason,
     },
@@ -59,7 +59,7 @@ pub enum Command {
         /// Their name.
         name: AccessName,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
         #[command(flatten)]
         asked: PerhapsWithReason,
     },
@@ -84,7 +84,7 @@ pub enum Command {
 
 /// Where a password comes from.
 #[derive(Args)]
-pub struct Password {
+pub struct PasswordSource {
     /// Read the password from standard input, the first line of it, instead of making one.
     #[arg(long)]
     password_stdin: bool,
@@ -179,7 +179,7 @@ fn say(name: &AccessName, done: &str, password: Option<&SecretString>, output: O
     })
 }
 
-impl Password {
+impl PasswordSource {
     /// Returns the password where it was made here, and its hash.
     async fn take(&self) -> anyhow::Result<(Option<SecretString>, String)> {
         let mut salt = [0; 16];
