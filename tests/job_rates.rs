@@ -18,7 +18,7 @@ const ENDED: &str = "
     SELECT gen_random_uuid(), 'task', CASE WHEN n % 3 = 0 THEN 'mail' ELSE 'billing.aws' END, '{}', 'test', n::text, '',
            (ARRAY['done', 'done', 'done', 'dead', 'discarded'])[n % 5 + 1], 1, ended - make_interval(secs => n % 400), 'test',
            CASE WHEN n > 1 THEN ended - make_interval(secs => n % 7) END, ended
-    FROM generate_series(1, 2000) AS n, LATERAL (SELECT now() - make_interval(secs => n * 259) AS ended) AS at";
+    FROM generate_series(1, 300) AS n, LATERAL (SELECT now() - make_interval(secs => n * n * 5.7) AS ended) AS at";
 
 async fn now(pool: &PgPool) -> Result<DateTime<Utc>> {
     Ok(sqlx::query_scalar("SELECT date_trunc('minute', now())").fetch_one(pool).await?)
