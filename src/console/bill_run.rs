@@ -180,7 +180,7 @@ fn facts(frame: &Frame, run: &BillRun) -> Markup {
 fn findings(findings: &[Finding]) -> Markup {
     html! {
         h2 { "Needs attention" }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr { @for title in ["what", "customer", "invoice"] { th scope="col" { (title) } }
@@ -208,7 +208,7 @@ fn findings(findings: &[Finding]) -> Markup {
 fn balances(balances: &[Balance]) -> Markup {
     html! {
         h2 { "Where each file's money went" }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {
