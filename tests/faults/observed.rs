@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use crate::{producer::HandedIn, site::Site};
+use crate::{producer::HandedIn, rest, site::Site};
 
 /// Connections for `verify`.
 const READERS: u32 = 2;
@@ -76,6 +76,7 @@ pub struct Observed {
     /// What `billrunner verify` finds.
     pub findings: Vec<String>,
     pub left_behind: Vec<String>,
+    pub unfinished_objects: usize,
     pub completions: Vec<Completion>,
     /// The jobs that took longest from their acceptance, with what their attempts say.
     pub slowest: Vec<String>,
@@ -128,6 +129,7 @@ impl Observed {
             may_workers_die,
             findings: verify(site).await?,
             left_behind,
+            unfinished_objects: rest::unfinished_objects(site)?,
             completions: completions.fetch_all(pool).await?,
             handed_in,
         })
