@@ -84,6 +84,7 @@ mod sample_data;
 mod schedules;
 mod schedules_command;
 mod schemas;
+mod secrets;
 mod sql_door;
 mod stale_drafts;
 mod statements;
