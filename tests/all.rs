@@ -85,6 +85,7 @@ mod schedules;
 mod schedules_command;
 mod schemas;
 mod secrets;
+mod security_page;
 mod sql_door;
 mod stale_drafts;
 mod statements;
