@@ -94,6 +94,8 @@ mod sample_data;
 mod schedules;
 mod schedules_command;
 mod schemas;
+mod secrets;
+mod security_page;
 mod sql_door;
 mod stale_drafts;
 mod statements;

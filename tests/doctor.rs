@@ -248,7 +248,7 @@ async fn limits_of_the_machine_are_named() -> Result<()> {
 
 #[tokio::test]
 async fn unsafe_settings_are_named_without_their_secrets() -> Result<()> {
-    let settings = only("DATABASE_URL", format!("postgres://user:{SECRET}@db.example/billrunner"));
+    let settings = only("DATABASE_URL", format!("postgres://user:{SECRET}@db.example/billrunner?sslmode=require"));
     let seen = Diagnosis::of(&settings, &["settings"]).await?;
     seen.says("warn", "DATABASE_URL");
     assert!(!seen.printed.contains(SECRET), "{}", seen.printed);

@@ -57,10 +57,14 @@ fn traces_are_exported_where_a_collector_is_named_and_nobody_says_otherwise() {
     assert!(!exports(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]));
     for (wrong, says) in [
         (vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318")], "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL"),
+        (
+            vec![("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hunter2@collector")],
+            "a login belongs into OTEL_EXPORTER_OTLP_HEADERS",
+        ),
         (vec![endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], "is `grpc`; known: http/protobuf"),
     ] {
         let error = read(&wrong).expect_err("refused").to_string();
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(says) && !error.contains("hunter2"), "{error}");
     }
 }
 

@@ -19,8 +19,12 @@ impl Reader<'_> {
         let Some((name, endpoint)) = ENDPOINTS.iter().find_map(|name| Some((*name, self.all.get(*name)?))) else {
             return false;
         };
-        if !endpoint.parse().is_ok_and(|url: Url| matches!(url.scheme(), "http" | "https")) {
-            self.problems.push(format!("{name} must be a URL that starts with http:// or https://"));
+        // What is shown as a setting and in errors must hold no secret.
+        let is_bare = |url: &Url| url.username().is_empty() && url.password().is_none();
+        if !endpoint.parse().is_ok_and(|url: Url| matches!(url.scheme(), "http" | "https") && is_bare(&url)) {
+            self.problems.push(format!(
+                "{name} must be a URL that starts with http:// or https://; a login belongs into OTEL_EXPORTER_OTLP_HEADERS"
+            ));
         }
         if let Some((name, protocol)) = PROTOCOLS.iter().find_map(|name| Some((*name, self.all.get(*name)?)))
             && protocol != HTTP_PROTOBUF

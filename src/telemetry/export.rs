@@ -104,8 +104,7 @@ impl HttpClient for Client {
             let (status, headers) = (answer.status(), answer.headers().clone());
             Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
         });
-        // The URL may hold a login.
-        let (status, headers, body) = answer.await?.map_err(reqwest::Error::without_url)?;
+        let (status, headers, body) = answer.await??;
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
