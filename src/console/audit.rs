@@ -101,7 +101,7 @@ fn render_actions(frame: &Frame, asked: &Asked, found: &[OperatorAction]) -> Mar
         @if shown.is_empty() {
             p.muted { "Nothing was recorded that matches." }
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" {
                 table {
                     thead { tr { @for title in ["when", "who", "what", "on", "why"] { th scope="col" { (title) } } } }
                     tbody { @for action in shown { (action_row(frame, action)) } }
@@ -196,7 +196,7 @@ fn render_events(frame: &Frame, asked: &Asked, found: &[EventSummary]) -> Markup
         @if shown.is_empty() {
             p.muted { "No event matches." }
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" {
                 table {
                     thead {
                         tr { @for title in ["when", "invoice", "customer", "what", "who", "why"] { th scope="col" { (title) } } }

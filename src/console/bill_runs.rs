@@ -83,7 +83,7 @@ fn render(frame: &Frame, asked: &Asked, data: &Data) -> Markup {
 
 fn table(frame: &Frame, runs: &[BillRun]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {
@@ -120,7 +120,7 @@ fn dry_runs(frame: &Frame, jobs: &[JobRow]) -> Markup {
     };
     html! {
         h2 { "Dry runs" }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr { @for title in ["month", "provider", "state", "asked by", "when"] { th scope="col" { (title) } } } }
                 tbody {

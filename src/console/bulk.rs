@@ -171,7 +171,7 @@ async fn index(State(console): State<Shared>, frame: Frame) -> Result<Markup, Pr
     let body = html! {
         p.muted { "One change of all jobs that match is asked for from the " a href=(frame.href("/jobs")) { "search for jobs" } "." }
         @if rows.is_empty() { p { "None yet." } } @else {
-            div.scroll {
+            div.scroll tabindex="0" {
                 table {
                     thead { tr { @for title in ["What", "State", "Which", "Asked by", "Asked at"] { th scope="col" { (title) } } } }
                     tbody { @for row in &rows { (index_row(&frame, row)) } }

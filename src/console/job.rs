@@ -180,7 +180,7 @@ fn attempts(shown: &Shown) -> Markup {
             h2 { "Attempts" }
             @if shown.attempts.is_empty() && shown.job.state != "running" { p.muted { "It has not been tried." } }
             @else {
-                div.scroll {
+                div.scroll tabindex="0" {
                     table {
                         thead {
                             tr {

@@ -174,7 +174,7 @@ fn chips(frame: &Frame, search: &JobSearch) -> Markup {
 /// Makes the list of jobs; its values narrow a search down further.
 pub(super) fn table(frame: &Frame, jobs: &[JobSummary], search: &JobSearch) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {

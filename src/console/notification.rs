@@ -79,7 +79,7 @@ fn render(frame: &Frame, Data { told, history, contacts }: &Data) -> Markup {
 
 fn entries(history: &[HistoryEntry]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr { @for title in ["when", "what", "by", "why"] { th scope="col" { (title) } } } }
                 tbody {

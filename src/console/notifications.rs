@@ -117,7 +117,7 @@ fn search(frame: &Frame, asked: &Asked) -> Markup {
 
 fn table(frame: &Frame, found: &[NotificationSummary]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {

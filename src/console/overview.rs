@@ -162,7 +162,7 @@ fn queues(frame: &Frame, lanes: &[LaneStanding]) -> Markup {
     html! {
         section aria-labelledby="queues" {
             h2 id="queues" { "Queues" }
-            div.scroll {
+            div.scroll tabindex="0" {
                 table {
                     thead {
                         tr {
@@ -249,7 +249,7 @@ fn months(frame: &Frame, months: &[BilledMonth]) -> Markup {
             @if months.is_empty() {
                 p.muted { "No charges of the last months are imported. " code { "billrunner import" } " takes a charge file." }
             } @else {
-                div.scroll {
+                div.scroll tabindex="0" {
                     table {
                         thead {
                             tr {

@@ -47,7 +47,7 @@ fn render(frame: &Frame, queues: &Queues) -> Markup {
             "What has waited longest comes first. Nothing of a paused lane starts, what runs finishes; a queue such as "
             code { "billing" } " stands for all of its lanes."
         }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {

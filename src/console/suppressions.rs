@@ -109,7 +109,7 @@ fn choice(frame: &Frame, data: &Data, chosen: ResellerId) -> Markup {
 
 fn table(frame: &Frame, reseller: ResellerId, addresses: &[Suppression]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr {
@@ -148,7 +148,7 @@ fn take_off(frame: &Frame, reseller: ResellerId, listed: &Suppression) -> Markup
 fn changes(changes: &[SuppressionAction]) -> Markup {
     html! {
         h2 { "What was changed" }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead { tr { @for title in ["when", "who", "what", "address", "why"] { th scope="col" { (title) } } } }
                 tbody {

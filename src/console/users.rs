@@ -38,7 +38,7 @@ async fn show(State(console): State<Shared>, frame: Frame) -> Result<Markup, Pro
 fn render(frame: &Frame, all: &[User]) -> Markup {
     html! {
         p.muted { "A viewer reads, an operator also changes what is worked on, an admin also says who is a user." }
-        div.scroll {
+        div.scroll tabindex="0" {
             table {
                 thead {
                     tr { @for title in ["Name", "Role", "State", "Since", "Last seen", "Change"] { th scope="col" { (title) } } }

@@ -73,7 +73,7 @@ fn card(frame: &Frame, worker: &WorkerRow, running_jobs: &[RunningJob]) -> Marku
             @if runs.is_empty() {
                 p.muted { "Runs nothing at this moment." }
             } @else {
-                div.scroll {
+                div.scroll tabindex="0" {
                     table {
                         thead {
                             tr {
