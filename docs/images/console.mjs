@@ -37,7 +37,7 @@ for (const { name: look, ...options } of LOOKS) {
     if (link) await Promise.all([page.waitForNavigation(), page.locator(link).first().click()])
     const wider = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
     if (wider) problems.push(`${where}: it has to be scrolled sideways`)
-    await page.screenshot({ path: join(folder, `${name}-${look}.png`) })
+    await page.screenshot({ path: join(folder, `${name}-${look}.png`), fullPage: name === 'overview' })
     await page.evaluate(axe)
     const { violations } = await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')
     for (const { id, help, nodes } of violations) {

@@ -214,10 +214,10 @@ fn balances(balances: &[Balance]) -> Markup {
                     tr {
                         th scope="col" { "file" }
                         th scope="col" { "payer" }
+                        th scope="col" { "adds up" }
                         @for title in ["invoiced", "excluded tax", "unassigned", "waived", "not invoiced", "file"] {
                             th.number scope="col" { (title) }
                         }
-                        th scope="col" { "adds up" }
                     }
                 }
                 tbody {
@@ -225,11 +225,11 @@ fn balances(balances: &[Balance]) -> Markup {
                         tr {
                             th.long scope="row" { bdi { (balance.file_name) } }
                             td { bdi { (balance.billing_account_id) } }
-                            @for amount in sides(balance) { td.number { (plain_text(amount)) } }
                             td.nowrap {
                                 @if balance.difference().is_zero() { span.good { "yes" } " " (balance.currency) }
                                 @else { span.bad { (plain_text(&balance.difference())) } " " (balance.currency) }
                             }
+                            @for amount in sides(balance) { td.number { (plain_text(amount)) } }
                         }
                     }
                 }
