@@ -63,6 +63,7 @@ impl Frame {
         self.form_of(action, fields, button, "act end")
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "a form takes over what it shows")]
     fn form_of(&self, action: &str, fields: Markup, button: &str, class: &str) -> Markup {
         html! {
             @if self.may_act() {
@@ -92,6 +93,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Frame {
 }
 
 /// Makes a whole page.
+#[expect(clippy::needless_pass_by_value, reason = "a page takes over what it shows")]
 pub fn page(frame: &Frame, title: &str, body: Markup) -> Markup {
     let content = html! {
         header.top {
@@ -104,10 +106,11 @@ pub fn page(frame: &Frame, title: &str, body: Markup) -> Markup {
             (body)
         }
     };
-    document(&frame.base, title, "console", content)
+    document(&frame.base, title, "console", &content)
 }
 
 /// Makes a page for who is not logged in: a title, and one thing to do or to know.
+#[expect(clippy::needless_pass_by_value, reason = "a page takes over what it shows")]
 pub fn bare_page(base: &str, title: &str, body: Markup) -> Markup {
     let content = html! {
         main id="main" tabindex="-1" {
@@ -116,10 +119,10 @@ pub fn bare_page(base: &str, title: &str, body: Markup) -> Markup {
             (body)
         }
     };
-    document(base, title, "bare", content)
+    document(base, title, "bare", &content)
 }
 
-fn document(base: &str, title: &str, class: &str, content: Markup) -> Markup {
+fn document(base: &str, title: &str, class: &str, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

@@ -61,12 +61,11 @@ async fn load(connection: &mut PgConnection, search: JobSearch, before: Option<J
     let counted = Part { limit: limit(COUNTED_AT_MOST), ..Part::default() };
     let newest = job_search::matching(&mut *connection, &search, counted).await?;
     let total = newest.len();
-    let mut ids = match before {
-        None => newest,
-        Some(_) => {
-            let part = Part { before, limit: limit(ON_A_PAGE), ..Part::default() };
-            job_search::matching(&mut *connection, &search, part).await?
-        }
+    let mut ids = if before.is_some() {
+        let part = Part { before, limit: limit(ON_A_PAGE), ..Part::default() };
+        job_search::matching(&mut *connection, &search, part).await?
+    } else {
+        newest
     };
     let has_more = ids.len() > ON_A_PAGE;
     ids.truncate(ON_A_PAGE);

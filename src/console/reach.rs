@@ -46,7 +46,7 @@ impl Reach {
 
     /// Tells whether a cookie must not cross a network in clear. To this machine it may.
     pub(super) fn needs_encryption(&self) -> bool {
-        !self.is_local || self.url.as_ref().is_some_and(|url| url.is_encrypted())
+        !self.is_local || self.url.as_ref().is_some_and(ConsoleUrl::is_encrypted)
     }
 
     /// Tells whether an `Origin` is ours, to somebody who asked for a host.
