@@ -76,7 +76,7 @@ pub struct Observed {
     /// What `billrunner verify` finds.
     pub findings: Vec<String>,
     pub left_behind: Vec<String>,
-    pub unfinished_objects: usize,
+    pub half_written_files: usize,
     pub completions: Vec<Completion>,
     /// The jobs that took longest from their acceptance, with what their attempts say.
     pub slowest: Vec<String>,
@@ -129,7 +129,7 @@ impl Observed {
             may_workers_die,
             findings: verify(site).await?,
             left_behind,
-            unfinished_objects: rest::unfinished_objects(site)?,
+            half_written_files: rest::half_written_files(site)?,
             completions: completions.fetch_all(pool).await?,
             handed_in,
         })

@@ -31,8 +31,8 @@ pub struct Report {
     pub drained_within_secs: Option<f64>,
     pub recovery: Recovery,
     pub slowest: Vec<String>,
-    /// What killed workers had begun to write into the object store, and nobody takes away.
-    pub unfinished_objects: usize,
+    /// Files that killed workers were at, and nobody takes away.
+    pub half_written_files: usize,
     pub violations: usize,
     pub violated: BTreeMap<Invariant, Vec<String>>,
 }
@@ -91,7 +91,7 @@ impl Report {
             drained_within_secs: drained.within.map(|within| within.as_secs_f64()),
             recovery: Recovery::of(&injected, &observed.completions),
             slowest: observed.slowest.clone(),
-            unfinished_objects: observed.unfinished_objects,
+            half_written_files: observed.half_written_files,
             violations: violations.len(),
             violated,
         }
@@ -124,7 +124,7 @@ impl Report {
                 "and until all that waited then was done, p50, p99",
                 format!("{:.1} s, {:.1} s", self.recovery.drained_p50, self.recovery.drained_p99),
             ),
-            ("objects that killed workers left half written", self.unfinished_objects.to_string()),
+            ("files that killed workers left half written", self.half_written_files.to_string()),
             ("at the end, until nothing was left", seconds(self.drained_within_secs)),
         ];
         text.push_str("| | |\n|---|---|\n");

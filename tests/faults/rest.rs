@@ -80,7 +80,6 @@ pub async fn leave(site: &mut Site) -> Result<Vec<String>> {
     }
     left.extend(processes(site.machines.workplaces[0].program()));
     left.extend(in_postgres(&site.producer.doors.pool).await?);
-    left.extend(files(site)?);
     Ok(left)
 }
 
@@ -141,20 +140,15 @@ async fn in_postgres(pool: &PgPool) -> Result<Vec<String>> {
     Ok([sessions, locks].concat())
 }
 
-/// Says which temporary files of the workers there are.
-fn files(site: &Site) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    collect(&site.folder.path().join("temporary"), &mut found)?;
-    Ok(found.iter().map(|path| format!("file {}", path.display())).collect())
-}
-
-/// Counts the objects that workers had begun to write when they were killed. The store shows them to nobody, and nobody
-/// takes them away yet: told of, and no violation.
-pub fn unfinished_objects(site: &Site) -> Result<usize> {
-    let mut objects = Vec::new();
+/// Counts the files that workers were at when they were killed: charge files under way, and objects half written. Nobody
+/// reads them, and nobody takes them away yet: told of, and no violation.
+pub fn half_written_files(site: &Site) -> Result<usize> {
+    let (mut temporary, mut objects) = (Vec::new(), Vec::new());
+    collect(&site.folder.path().join("temporary"), &mut temporary)?;
     collect(&site.machines.objects.path, &mut objects)?;
     // As the object store names a file while it is being written.
-    Ok(objects.iter().filter(|path| path.to_string_lossy().contains('#')).count())
+    objects.retain(|path| path.to_string_lossy().contains('#'));
+    Ok(temporary.len() + objects.len())
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
