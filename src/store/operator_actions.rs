@@ -24,7 +24,7 @@ pub struct OperatorAction {
     pub done_at: DateTime<Utc>,
     /// Who.
     pub done_by: String,
-    /// What: pause, resume, limit, cancel, retry or discard; to many jobs: change_jobs.
+    /// What: pause, resume, limit, cancel, retry or discard; to many jobs: `change_jobs`.
     pub action: String,
     /// To which queue or lane.
     pub queue: Option<String>,
