@@ -110,7 +110,7 @@ pub fn console_pool(pages: &PgPool) -> PgPool {
 
 /// Tells whether Postgres gave up a question because it took too long: SQLSTATE `query_canceled`.
 pub fn is_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("57014")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("57014")
 }
 
 fn beside(handlers: &PgPool, connections: u32, settings: &[(&str, &str)]) -> PgPool {
