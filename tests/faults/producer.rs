@@ -216,7 +216,8 @@ impl Producer {
         .await;
         let import = self.accept(chance.one_of(&DOORS), &[(book.import(), Ends::Done)]).await;
         self.handed_in().books.push(book.clone());
-        if self.repeat_and_wait(&book.import(), import[0], chance).await.is_none() {
+        // One whose workers died three times waits for an operator, who comes at the end.
+        if self.repeat_and_wait(&book.import(), import[0], chance).await.as_deref() != Some("done") {
             return Ok(());
         }
         self.start_bill_run(&book, chance).await;
@@ -270,12 +271,12 @@ impl Producer {
         }
     }
 
-    async fn repeat_and_wait(&self, request: &Request, id: Uuid, chance: &mut Chance) -> Option<()> {
+    async fn repeat_and_wait(&self, request: &Request, id: Uuid, chance: &mut Chance) -> Option<String> {
         self.repeat(chance.one_of(&DOORS), request, id).await;
         self.until_seen(|| async {
             let state: String =
                 sqlx::query_scalar("SELECT state FROM jobs WHERE id = $1").bind(id).fetch_one(&self.doors.pool).await?;
-            Ok(matches!(state.as_str(), "done" | "dead" | "discarded").then_some(()))
+            Ok(matches!(state.as_str(), "done" | "dead" | "discarded").then_some(state))
         })
         .await
     }
