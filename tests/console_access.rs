@@ -315,9 +315,9 @@ async fn all_pages_links_forms_and_the_cookie_lie_under_the_path_prefix() -> Res
     assert_eq!(answer.header("location"), Some("/billing/queues"));
     let cookie = answer.header("set-cookie").context("a cookie")?;
     assert!(cookie.contains("Path=/billing;") && cookie.contains("; Secure"), "{cookie}");
+    let links = regex::Regex::new(r#"(?:href|action|src)="(/[^"]*)""#)?;
     for page in PAGES.iter().chain(&["/users"]) {
         let text = browser.page(page).await?;
-        let links = regex::Regex::new(r#"(?:href|action|src)="(/[^"]*)""#)?;
         let all: Vec<&str> =
             links.captures_iter(&text).filter_map(|found| found.get(1)).map(|link| link.as_str()).collect();
         assert!(all.len() > 10 && all.iter().all(|link| link.starts_with("/billing")), "{page}: {all:?}");

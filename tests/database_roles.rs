@@ -124,7 +124,7 @@ fn lines(text: &str) -> BTreeMap<String, Vec<String>> {
 
 /// Shows what is read as it is written here.
 fn shown(found: &BTreeMap<String, Vec<String>>) -> String {
-    found.iter().map(|(name, words)| format!("{name} {}\n", words.join(" "))).collect()
+    found.iter().map(|(name, words)| format!("{name} {}", words.join(" "))).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
@@ -207,7 +207,8 @@ async fn what_a_role_may_not_do_is_refused() -> Result<()> {
         sqlx::raw_sql(AssertSqlSafe(format!("SET SESSION AUTHORIZATION {role}"))).execute(&mut session).await?;
         let refused = sqlx::raw_sql(statement).execute(&mut session).await.err();
         let refused = refused.with_context(|| format!("{role} may {statement}"))?;
-        let code = refused.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        let code =
+            refused.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
         ensure!(code == INSUFFICIENT_PRIVILEGE, "{role}, {statement}: {refused}");
     }
     Ok(())

@@ -117,7 +117,7 @@ async fn off_this_machine_only_a_server_that_proves_its_name_is_talked_to() -> R
         ensure!(is_well == is_taken, "{what}: {said}");
         ensure!(is_taken || said.contains("SSL_CERT_FILE"), "{what}: {said}");
         let went_in_clear = door.in_clear.load(Ordering::Relaxed) > before;
-        ensure!(went_in_clear == (is_taken && std::ptr::eq(door, &plain)), "{what}: {said}");
+        ensure!(went_in_clear == (is_taken && std::ptr::eq(door, &raw const plain)), "{what}: {said}");
     }
     Ok(())
 }

@@ -190,8 +190,8 @@ async fn each_invoice_of_a_bill_run_has_a_trace_of_its_own_that_is_linked_to_the
     let of_run = run.span_context.trace_id();
     let invoices = traced.named("process billing.aws");
     assert_eq!(invoices.len(), 2);
-    let traces: BTreeSet<_> = invoices.iter().map(|span| span.span_context.trace_id().to_string()).collect();
-    assert_eq!(traces.len(), 2);
+    let ids: BTreeSet<_> = invoices.iter().map(|span| span.span_context.trace_id().to_string()).collect();
+    assert_eq!(ids.len(), 2);
     for invoice in &invoices {
         assert_eq!(invoice.parent_span_id, SpanId::INVALID);
         let linked: Vec<_> = invoice.links.iter().map(|link| link.span_context.trace_id()).collect();

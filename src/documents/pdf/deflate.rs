@@ -25,14 +25,14 @@ pub(super) fn deflate_typeface(program: &[u8]) -> io::Result<Vec<u8>> {
     deflate_by(&QUICK, program)
 }
 
-fn deflate_by(deflater: &'static LocalKey<RefCell<Compress>>, content: &[u8]) -> io::Result<Vec<u8>> {
-    deflater.with_borrow_mut(|deflater| {
-        deflater.reset();
+fn deflate_by(compressor: &'static LocalKey<RefCell<Compress>>, content: &[u8]) -> io::Result<Vec<u8>> {
+    compressor.with_borrow_mut(|compressor| {
+        compressor.reset();
         let mut deflated = Vec::with_capacity(content.len() / 2 + HEADROOM_BYTES);
         loop {
-            let read = usize::try_from(deflater.total_in()).unwrap_or(content.len());
+            let read = usize::try_from(compressor.total_in()).unwrap_or(content.len());
             let rest = content.get(read..).unwrap_or_default();
-            if deflater.compress_vec(rest, &mut deflated, FlushCompress::Finish)? == Status::StreamEnd {
+            if compressor.compress_vec(rest, &mut deflated, FlushCompress::Finish)? == Status::StreamEnd {
                 return Ok(deflated);
             }
             deflated.reserve(rest.len() / 2 + HEADROOM_BYTES);
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn whatever_is_deflated_is_read_back_also_where_it_does_not_shrink() {
         let noise: Vec<u8> = (0..100_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
-        for content in [&[][..], b"BT ET", &[0; 100_000], &noise] {
+        for content in [&[][..], b"BT ET", &vec![0; 100_000], &noise] {
             for deflated in [deflate(content), deflate_typeface(content)] {
                 let mut read = Vec::new();
                 ZlibDecoder::new(&deflated.expect("deflated")[..]).read_to_end(&mut read).expect("read");
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn what_was_deflated_before_leaves_nothing_behind() {
         let first = deflate(b"0 0 m 10 10 l S").expect("deflated");
-        deflate(&[7; 70_000]).expect("deflated");
+        deflate(&vec![7; 70_000]).expect("deflated");
         assert_eq!(deflate(b"0 0 m 10 10 l S").expect("deflated"), first);
     }
 }
