@@ -39,6 +39,8 @@ charge_files               SI   S  -
 charge_scopes              SIU  S  -
 charge_totals              SI   S  -
 charges                    SI   S  -
+console_sessions           SIDu -  -
+console_tokens             SIu  -  -
 contacts                   SIUD S  -
 custom_charges             SIUD S  -
 custom_field_values        SIUD S  -
@@ -59,7 +61,10 @@ invoice_view_rates         SI   S  -
 invoices                   SIU  S  -
 job_attempts               SIUD S  -
 job_kinds                  -    S  -
+job_rates                  SIUD S  -
+job_rates_counted          SU   S  -
 jobs                       SIUD S  -
+login_attempts             SIUD -  -
 mail_domains               SIU  S  -
 mail_server                SU   S  -
 markups                    SIUD S  -
@@ -81,6 +86,7 @@ suppression_actions        SI   S  -
 tax_rates                  SIUD S  -
 unassigned_waiver_actions  SI   S  -
 unassigned_waivers         SIUD S  -
+users                      SIu  -  -
 workers                    SIUD S  -
 ";
 
@@ -90,6 +96,8 @@ day_totals                billrunner_app
 dispatch_rank             billrunner_app
 enqueue_job               billrunner_enqueue
 ensure_charges_partition  billrunner_app
+fold_error                billrunner_app billrunner_auditor
+payload_id                billrunner_app
 printed_fields            billrunner_app
 text_range                billrunner_app
 ";
