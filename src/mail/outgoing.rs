@@ -89,7 +89,7 @@ pub struct Attachment {
 /// A mail with all it needs.
 #[derive(Clone, Debug)]
 pub struct OutgoingMail {
-    /// From [`message_id`]; the same for every attempt.
+    /// From `domain::notification::message_id`; the same for every attempt.
     pub message_id: String,
     /// The `Date` header.
     pub sent_at: DateTime<Utc>,

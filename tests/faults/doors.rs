@@ -77,6 +77,7 @@ impl Doors {
             schemas: Arc::default(),
             downloads: None,
             metrics: None,
+            console: None,
             demo: None,
         };
         let stop = CancellationToken::new();
