@@ -21,6 +21,8 @@ mod doors;
 mod mutations;
 mod nemesis;
 mod observed;
+#[path = "../support/postgres_programs.rs"]
+mod postgres_programs;
 mod producer;
 mod proxy;
 mod report;

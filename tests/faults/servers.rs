@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::fs::chown,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 
 use crate::{
     disk::Disk,
+    postgres_programs::{command, owner},
     proxy::{Proxy, Server, Way},
     workers::send_signal,
 };
@@ -167,28 +168,6 @@ fn spawn_postgres(programs: &Path, folder: &Path, log: &Path, owner: Option<(u32
         .stderr(log)
         .spawn()
         .context("postgres does not start; run bin/setup")
-}
-
-fn command(program: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if let Some((user, group)) = owner {
-        command.uid(user).gid(group);
-    }
-    command
-}
-
-/// Returns who is to run the server where this runs as root, which Postgres refuses.
-fn owner() -> Result<Option<(u32, u32)>> {
-    let id = |arguments: &[&str]| -> Result<Option<u32>> {
-        let answer = Command::new("id").args(arguments).output()?;
-        Ok(String::from_utf8(answer.stdout)?.trim().parse().ok())
-    };
-    if id(&["-u"])? != Some(0) {
-        return Ok(None);
-    }
-    let name = if id(&["-u", "postgres"])?.is_some() { "postgres" } else { "nobody" };
-    Ok(id(&["-u", name])?.zip(id(&["-g", name])?))
 }
 
 /// A master and its replica, and the way between them.

@@ -23,6 +23,7 @@ pub mod month;
 pub mod nodes;
 pub mod payloads;
 pub mod postgres;
+pub mod postgres_programs;
 pub mod priced;
 pub mod properties;
 pub mod proxy;

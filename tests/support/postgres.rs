@@ -1,16 +1,21 @@
 //! A Postgres server of a test's own, for those that take it away. It syncs to disk, as a real one does.
 
 use std::{
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::fs::chown,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
 use anyhow::{Context, Result, ensure};
 use billrunner::store::database;
 use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
 
-use super::{TestDatabase, site::send_signal, worker::until};
+use super::{
+    TestDatabase,
+    postgres_programs::{command, owner},
+    site::send_signal,
+    worker::until,
+};
 
 const DATABASE: &str = "business";
 
@@ -89,28 +94,6 @@ fn spawn(programs: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Result<Ch
         .arg(folder)
         .spawn()
         .context("postgres does not start; run bin/setup")
-}
-
-fn command(program: &Path, folder: &Path, owner: Option<(u32, u32)>) -> Command {
-    let mut command = Command::new(program);
-    command.current_dir(folder).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    if let Some((user, group)) = owner {
-        command.uid(user).gid(group);
-    }
-    command
-}
-
-/// Returns who is to run the server where the test runs as root, which Postgres refuses.
-fn owner() -> Result<Option<(u32, u32)>> {
-    let id = |arguments: &[&str]| -> Result<Option<u32>> {
-        let answer = Command::new("id").args(arguments).output()?;
-        Ok(String::from_utf8(answer.stdout)?.trim().parse().ok())
-    };
-    if id(&["-u"])? != Some(0) {
-        return Ok(None);
-    }
-    let name = if id(&["-u", "postgres"])?.is_some() { "postgres" } else { "nobody" };
-    Ok(id(&["-u", name])?.zip(id(&["-g", name])?))
 }
 
 impl Drop for TestPostgres {
