@@ -1,5 +1,5 @@
-//! Forgets what is over: finished jobs with their attempts, and requests that the Redis door refused, once they are old.
-//! Dead jobs stay until somebody decides.
+//! Forgets what is over, once it is old: finished jobs with their attempts, delivery reports that no job names any more,
+//! and requests that the Redis door refused. Dead jobs, and what they name, stay until somebody decides.
 //!
 //! Idempotent: what is gone is not found again. It goes in small transactions of its own, so that no lock is held for
 //! long; one that is cancelled or dies has done what it has done, and the next goes on there.
@@ -10,6 +10,7 @@ use chrono::Days;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::record_bounce::forget_reports;
 use crate::{
     context::Context,
     queue::{Attempt, Finished, Job, JobError, Queue},
@@ -56,7 +57,10 @@ impl Job for PruneJobs {
             }
         }
         let before = context.clock.now() - Days::new(days.into());
+        let reports = forget_reports(&context, before).await?;
         let requests = attempt.forget_refused_requests(before).await?;
-        Ok(attempt.complete_without_effects(format!("{pruned} jobs and {requests} refused requests are forgotten")))
+        Ok(attempt.complete_without_effects(format!(
+            "{pruned} jobs, {reports} delivery reports and {requests} refused requests are forgotten"
+        )))
     }
 }

@@ -8,6 +8,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,7 +25,7 @@ use crate::{
     mail::{Correspondent, DeliveryAction, DeliveryReport, MAX_REPORT_BYTES, RecipientReport},
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
-        mail_policies,
+        jobs, mail_policies,
         notifications::{self, Note, StoredNotification},
         operator_actions::Operator,
         suppressions,
@@ -44,12 +46,33 @@ pub struct RecordBounce {
     pub sha256: Option<String>,
 }
 
+/// Folder of the object store that holds delivery reports.
+const REPORTS: &str = "bounces";
+
 /// Returns where a delivery report lies in the object store, by the sha256 of its bytes.
 ///
 /// # Errors
 /// When the text is no sha256: whatever it is, it does not become part of a path.
 pub fn bounce_location(sha256: &str) -> Result<Path, NotASha256> {
-    check_sha256(sha256).map(|sha256| Path::from(format!("bounces/{sha256}")))
+    check_sha256(sha256).map(|sha256| Path::from(format!("{REPORTS}/{sha256}")))
+}
+
+/// Removes the delivery reports that were stored before an instant and that no job names any more, and counts them.
+///
+/// # Errors
+/// When the object store or the database fails.
+pub(super) async fn forget_reports(context: &Context, before: DateTime<Utc>) -> Result<i64, JobError> {
+    let mut reports = context.objects.list(Some(&Path::from(REPORTS)));
+    let mut forgotten = 0;
+    while let Some(report) = reports.try_next().await.map_err(JobError::transient)? {
+        let sha256 = report.location.filename().unwrap_or_default();
+        let is_old = report.last_modified < before;
+        if is_old && !jobs::names_delivery_report(&mut *context.pool.acquire().await?, sha256).await? {
+            context.objects.delete(&report.location).await.map_err(JobError::transient)?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
 }
 
 /// Says why the report is not at hand.

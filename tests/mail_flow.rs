@@ -15,7 +15,7 @@ use crate::support::{
     TestDatabase,
     business::Business,
     desk::Desk,
-    mail_door::{MailDoor, Manners},
+    mail_door::{Authority, Encrypts, MailDoor, Manners},
     worker::{Office, quick_to_return, streams, until},
 };
 
@@ -25,9 +25,14 @@ const AT_ONCE: i64 = 4;
 
 /// Opens a desk whose mails go to a port, with drafts for all customers.
 async fn desk(port: u16, mail_flow: MailFlow) -> Result<Desk> {
+    desk_with(Mailer::from_url(&format!("smtp://127.0.0.1:{port}"))?, mail_flow).await
+}
+
+/// Opens a desk whose mails go through a mailer.
+async fn desk_with(mailer: Mailer, mail_flow: MailFlow) -> Result<Desk> {
     let database = TestDatabase::new().await?;
     let business = Business::open(&database.pool, CUSTOMERS).await?;
-    let mailer = std::sync::Arc::new(Mailer::from_url(&format!("smtp://127.0.0.1:{port}"))?);
+    let mailer = std::sync::Arc::new(mailer);
     let change = |context| Context { mailer, mail_flow, ..context };
     let office = Office::open_with(&database.pool, Clock::System, streams()?, change).await?;
     let desk = Desk { office, business, database };
@@ -98,6 +103,29 @@ async fn a_server_that_goes_away_is_left_alone_and_gets_every_mail_once_when_it_
     let sql = "SELECT count(*) FROM queue_controls WHERE paused_at IS NOT NULL";
     assert_eq!(desk.one::<i64>(sql).await?, 0, "nothing is paused any more");
     assert_eq!(desk.one::<i32>("SELECT failures + openings FROM mail_server").await?, 0);
+    desk.close().await
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_vouches_for_gets_no_mail_and_the_right_one_gets_each_once() -> Result<()> {
+    let (folder, sink) = (tempfile::tempdir()?, Sink::start(None).await?);
+    let (right, wrong) = (Authority::new(folder.path(), "right")?, Authority::new(folder.path(), "wrong")?);
+    let encrypting = |authority: &Authority| {
+        let certificate = Some(authority.vouch("localhost", 2099)?);
+        anyhow::Ok(Manners { encrypts: Encrypts::WhenAsked(""), certificate, ..Manners::default() })
+    };
+    let door = MailDoor::open(&sink.url(), encrypting(&wrong)?).await?;
+    let url = format!("smtp://localhost:{}?tls=required&ca={}", door.port(), right.file.display());
+    let desk = desk_with(Mailer::from_url(&url)?, quick_to_return()).await?;
+    desk.tell_all().await?;
+    desk.until_left_alone(2).await?;
+    assert!(sink.received().is_empty(), "nothing goes to somebody else");
+    let port = door.close().await;
+    let _door = MailDoor::open_at(port, &sink.url(), encrypting(&right)?).await?;
+    desk.office.settled().await?;
+    let recipients: std::collections::BTreeSet<String> = sink.received().into_iter().flat_map(|mail| mail.to).collect();
+    assert_eq!((sink.received().len(), recipients.len()), (CUSTOMERS, CUSTOMERS), "each mail once");
+    assert_eq!(desk.one::<i64>("SELECT count(*) FROM notifications WHERE state = 'sent'").await?, 12);
     desk.close().await
 }
 

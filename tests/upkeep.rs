@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use billrunner::{
     clock::Clock,
     domain::ids::{JobId, ResellerId},
-    jobs::{CheckHistory, InitialStatus, PruneJobs, ReconcileCharges, registry},
+    jobs::{CheckHistory, InitialStatus, PruneJobs, ReconcileCharges, RecordBounce, bounce_location, registry},
     queue::{Job, JobOptions, RequestId},
     store::jobs,
 };
+use object_store::ObjectStoreExt;
 use serde_json::json;
 
 use crate::support::{
@@ -95,6 +96,27 @@ async fn fails_and_is_tried_again<J: Job<Context = billrunner::context::Context>
 }
 
 #[tokio::test]
+async fn delivery_reports_go_once_they_are_old_and_no_job_names_them() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let business = Business::open(&database.pool, 1).await?;
+    let in_a_year = Clock::Fixed(chrono::Utc::now() + chrono::Days::new(365));
+    let desk = Desk::of(database, business, in_a_year).await?;
+    let objects = &desk.office.context.objects;
+    let [named, nobodys] = ["a", "b"].map(|digit| bounce_location(&digit.repeat(64)).expect("a sha256"));
+    for report in [&named, &nobodys] {
+        objects.put(report, "From: MAILER-DAEMON".into()).await?;
+    }
+    let record = RecordBounce { reseller_id: desk.business.reseller_id, message: None, sha256: Some("a".repeat(64)) };
+    desk.office.done(&record).await?;
+
+    let told = |reports| format!("0 jobs, {reports} delivery reports and 0 refused requests are forgotten");
+    assert_eq!(desk.office.done(&prune()).await?, told(1));
+    assert!(objects.head(&named).await.is_ok(), "its job may be retried");
+    assert!(matches!(objects.head(&nobodys).await, Err(object_store::Error::NotFound { .. })));
+    desk.close().await
+}
+
+#[tokio::test]
 async fn old_finished_jobs_go_in_small_steps_and_nothing_else_does() -> Result<()> {
     let desk = Desk::open(1).await?;
     insert_finished(&desk, "old", "done", 91, 2400).await?;
@@ -118,7 +140,7 @@ async fn old_finished_jobs_go_in_small_steps_and_nothing_else_does() -> Result<(
         let _: String = add.query_async(&mut redis).await?;
     }
 
-    assert_eq!(desk.office.done(&prune()).await?, "2500 jobs and 1 refused requests are forgotten");
+    assert_eq!(desk.office.done(&prune()).await?, "2500 jobs, 0 delivery reports and 1 refused requests are forgotten");
     assert_eq!(count(&desk, "SELECT count(*) FROM jobs WHERE kind LIKE 'old%'").await?, 0);
     assert_eq!(count(&desk, "SELECT count(*) FROM jobs WHERE kind IN ('dead', 'recent')").await?, 20);
     let of_jobs = "SELECT count(*) FROM job_attempts JOIN jobs ON jobs.id = job_id WHERE kind IN ('dead', 'recent')";
@@ -129,7 +151,7 @@ async fn old_finished_jobs_go_in_small_steps_and_nothing_else_does() -> Result<(
     assert_eq!(count(&desk, "SELECT count(DISTINCT transaction) FROM steps WHERE of > 0").await?, 3);
     let kept: i64 = redis::cmd("XLEN").arg(desk.office.streams.rejected_key()).query_async(&mut redis).await?;
     assert_eq!(kept, 1);
-    assert_eq!(desk.office.done(&prune()).await?, "0 jobs and 0 refused requests are forgotten");
+    assert_eq!(desk.office.done(&prune()).await?, "0 jobs, 0 delivery reports and 0 refused requests are forgotten");
     desk.close().await
 }
 

@@ -14,7 +14,8 @@ use crate::{
     domain::{bill_run::BillRunState, billing_period::BillingPeriod, ids::JobId},
     store::{
         bill_runs::{self, BillRun, BillRunFilter},
-        job_list::{self, JobFilter, JobRow},
+        job_list::{self, JobRow},
+        job_search::{self, JobSearch, Part},
     },
 };
 
@@ -55,8 +56,9 @@ async fn load(connection: &mut PgConnection, asked: &Asked) -> Result<Data, Prob
         state,
         ..BillRunFilter::default()
     };
-    let starts = JobFilter { kind: Some("start_bill_run".to_owned()), ..JobFilter::default() };
-    let starts = job_list::list(&mut *connection, &starts, STARTS).await?;
+    let starts = JobSearch { kind: Some("start_bill_run".to_owned()), ..JobSearch::default() };
+    let starts = job_search::matching(&mut *connection, &starts, Part { limit: STARTS, ..Part::default() }).await?;
+    let starts = job_list::list_these(&mut *connection, &starts).await?;
     let is_dry = |job: &JobRow| job.payload.0.get("dry_run").and_then(serde_json::Value::as_bool) == Some(true);
     Ok(Data {
         runs: bill_runs::list(connection, &filter, SHOWN).await?,

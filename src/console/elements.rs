@@ -4,11 +4,22 @@ use std::{fmt::Display, str::FromStr};
 
 use maud::{Markup, html};
 
-use super::{Frame, Problem};
+use super::{Frame, Problem, count};
+
+/// Jobs of a lane that are counted at most: who sees more of them waiting needs no exact number, and counting takes
+/// longer than all else on a page.
+pub(super) const COUNTED_AT_MOST: i64 = 2_000;
 
 /// Writes a state as a word with a colour.
 pub(super) fn state(word: &str) -> Markup {
     html! { span class=(format!("state state-{}", plain(word))) { (word.replace('_', " ")) } }
+}
+
+/// Writes how many jobs of a lane there are, and that there are more where counting stopped.
+#[expect(clippy::cast_possible_truncation, reason = "counting stops far below 2^53")]
+pub(super) fn capped(number: f64) -> String {
+    let number = number as i64;
+    if number >= COUNTED_AT_MOST { format!("{}+", count(COUNTED_AT_MOST)) } else { count(number) }
 }
 
 /// Keeps what may stand in the name of a class, whatever was stored.
@@ -67,6 +78,11 @@ pub(super) fn pages(frame: &Frame, first: Option<&str>, next: Option<&str>) -> M
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_says_where_it_stopped() {
+        assert_eq!(["0", "1,999", "2,000+", "2,000+"], [0.0, 1999.0, 2000.0, 4000.0].map(capped));
+    }
 
     #[test]
     fn what_was_stored_names_no_class_of_its_own() {

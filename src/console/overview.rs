@@ -28,8 +28,6 @@ use crate::{
     },
 };
 
-/// Jobs of a lane that are counted at most: who sees more of them waiting needs no exact number.
-const COUNTED_AT_MOST: i64 = 20_000;
 /// Months shown, this one and those before it.
 const MONTHS: u32 = 4;
 
@@ -62,7 +60,7 @@ async fn show(State(console): State<Shared>, Query(asked): Query<Asked>, frame: 
 
 /// Asks for everything on the page.
 async fn load(connection: &mut PgConnection, lanes: &[String], window: Window, today: NaiveDate) -> sqlx::Result<Data> {
-    let standing = standing::look(&mut *connection, lanes, COUNTED_AT_MOST).await?;
+    let standing = standing::look(&mut *connection, lanes, elements::COUNTED_AT_MOST).await?;
     let (minutes, steps) = window.steps();
     let counted = job_rates::since(&mut *connection, minutes, steps).await?;
     Ok(Data {
@@ -196,19 +194,12 @@ fn queue(frame: &Frame, lane: &LaneStanding) -> Markup {
             @for (state, count) in counts {
                 td.number.zero[count < 1.0] {
                     @if count < 1.0 { "0" } @else {
-                        a.bad[state == "dead"] href=(frame.href(&jobs_in(name, state))) { (capped(count)) }
+                        a.bad[state == "dead"] href=(frame.href(&jobs_in(name, state))) { (elements::capped(count)) }
                     }
                 }
             }
         }
     }
-}
-
-/// Writes a count, and that there are more where counting stopped.
-#[expect(clippy::cast_possible_truncation, reason = "counting stops far below 2^53")]
-fn capped(number: f64) -> String {
-    let number = number as i64;
-    if number >= COUNTED_AT_MOST { format!("{}+", count(COUNTED_AT_MOST)) } else { count(number) }
 }
 
 fn windows(frame: &Frame, shown: Window) -> Markup {

@@ -10,15 +10,16 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use maud::{Markup, html};
 use sqlx::PgConnection;
 
-use super::{Change, Frame, Problem, Shared, age, count, elements::address, instant, page};
+use super::{
+    Change, Frame, Problem, Shared, age,
+    elements::{COUNTED_AT_MOST, address, capped},
+    instant, page,
+};
 use crate::store::{
     jobs,
     queue_controls::{self, QueueControl},
     scrape::{self, LaneStanding},
 };
-
-/// Jobs of a lane that are counted at most: who sees more of them waiting needs no exact number.
-const COUNTED_AT_MOST: i64 = 100_000;
 
 /// What the page shows.
 struct Queues {
@@ -84,16 +85,8 @@ fn row(frame: &Frame, queues: &Queues, lane: &LaneStanding, is_first: bool) -> M
     }
 }
 
-/// Counts come as they go out to Prometheus; all are whole and far below what a float holds exactly.
 fn cell(jobs: f64, address: &str) -> Markup {
-    #[expect(clippy::cast_possible_truncation, reason = "a count of rows, at most a hundred thousand")]
-    let number = jobs as i64;
-    let at_least = if number >= COUNTED_AT_MOST { "≥ " } else { "" };
-    html! {
-        td.number {
-            @if number == 0 { span.zero { "0" } } @else { a href=(address) { (at_least) (count(number)) } }
-        }
-    }
+    html! { td.number { @if jobs < 1.0 { span.zero { "0" } } @else { a href=(address) { (capped(jobs)) } } } }
 }
 
 fn describe(control: &QueueControl, lane: &str) -> Markup {

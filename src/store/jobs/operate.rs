@@ -248,3 +248,17 @@ pub async fn prune(connection: &mut PgConnection, age_days: i32, limit: i64) -> 
     .fetch_one(connection)
     .await
 }
+
+/// Tells whether a job is known, whatever became of it, that names a delivery report in the object store.
+///
+/// # Errors
+/// When the database fails.
+pub async fn names_delivery_report(connection: &mut PgConnection, sha256: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM jobs WHERE queue = 'mail' AND kind = 'record_bounce' AND payload ->> 'sha256' = $1)
+             AS "is_named!""#,
+        sha256,
+    )
+    .fetch_one(connection)
+    .await
+}
