@@ -12,19 +12,29 @@ use tokio_util::sync::CancellationToken;
 
 use super::{backoff::Reconnect, dispatch::Wake, outages::Outages, servers::Masters, streams::Streams};
 use crate::{
+    domain::ids::WorkerId,
     faults::{self, Mutation},
     metrics,
-    store::jobs::{self, Dispatch},
+    store::{
+        jobs::{self, Dispatch},
+        workers::GONE_AFTER_SECS,
+    },
 };
 
 /// Rows looked up in one round.
 const ROUND: i64 = 500;
-/// How long a job may be with Redis before somebody looks, and how long a worker may be silent.
+/// How long a job may be with Redis before somebody looks.
 const AGE_SECS: f64 = 30.0;
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(5);
 
-/// Reconciles until told to stop: every ten seconds, and at once when Redis was away or emptied.
-pub(super) async fn run(pool: PgPool, streams: Streams, outages: Outages, wake: Wake, stop: CancellationToken) {
+/// Reconciles for a worker until told to stop: every five seconds, and at once when Redis was away or emptied.
+pub(super) async fn run(
+    (pool, worker): (PgPool, WorkerId),
+    streams: Streams,
+    outages: Outages,
+    wake: Wake,
+    stop: CancellationToken,
+) {
     let Some(mut redis) = streams.masters_patiently(&stop).await else { return };
     if faults::is_planted(Mutation::ReconcileOff) {
         return stop.cancelled().await;
@@ -40,7 +50,7 @@ pub(super) async fn run(pool: PgPool, streams: Streams, outages: Outages, wake: 
             if age <= 0.0 {
                 outages.look();
             }
-            let Err(error) = round(&pool, &streams, &mut redis, age).await else { break };
+            let Err(error) = round((&pool, worker), &streams, &mut redis, age).await else { break };
             if reconnect.is_first() {
                 tracing::warn!(%error, "reconciliation waits");
             }
@@ -63,7 +73,12 @@ enum ReconcileError {
     Redis(#[from] redis::RedisError),
 }
 
-async fn round(pool: &PgPool, streams: &Streams, redis: &mut Masters, age_seconds: f64) -> Result<(), ReconcileError> {
+async fn round(
+    (pool, worker): (&PgPool, WorkerId),
+    streams: &Streams,
+    redis: &mut Masters,
+    age_seconds: f64,
+) -> Result<(), ReconcileError> {
     let mut connection = pool.acquire().await?;
     // Fixed for the round, so that it sees every job once and ends.
     let checked_before = jobs::instant_before(&mut connection, age_seconds).await?;
@@ -81,7 +96,7 @@ async fn round(pool: &PgPool, streams: &Streams, redis: &mut Masters, age_second
             break;
         }
     }
-    let orphans = jobs::attempts_of_lost_workers(&mut connection, AGE_SECS, ROUND).await?;
+    let orphans = jobs::attempts_of_lost_workers(&mut connection, worker, GONE_AFTER_SECS, ROUND).await?;
     if !orphans.is_empty() {
         let count = jobs::record_worker_deaths(&mut connection, &orphans).await?;
         metrics::process().jobs_rescued(count);

@@ -141,8 +141,13 @@ impl<C: Clone + Send + Sync + 'static> Running<C> {
             wake: wake.clone(),
             stop: self.stop.clone(),
         };
-        let reconcile =
-            reconcile::run(pool.clone(), streams.clone(), self.outages.clone(), wake.clone(), self.stop.clone());
+        let reconcile = reconcile::run(
+            (pool.clone(), self.id),
+            streams.clone(),
+            self.outages.clone(),
+            wake.clone(),
+            self.stop.clone(),
+        );
         let beats = heartbeat(pool.clone(), self.id, settings.name.clone(), self.in_hand.clone(), self.drained.clone());
         // What running jobs leave behind when they finish is sent to whoever works on.
         let ticking = Ticking {

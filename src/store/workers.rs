@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use crate::domain::ids::{JobId, WorkerId};
 
-/// After how many seconds without a heartbeat a worker counts as gone; it loses its jobs then.
-pub const GONE_AFTER_SECS: f64 = 30.0;
+/// After how many seconds without a heartbeat a worker counts as gone; it loses its jobs then. Three heartbeats, and as long
+/// as a lease by default.
+pub const GONE_AFTER_SECS: f64 = 15.0;
 
 /// A worker process as operators see it.
 #[derive(Clone, Debug, serde::Serialize)]

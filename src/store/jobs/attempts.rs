@@ -251,23 +251,27 @@ pub async fn record_worker_deaths(
     Ok(recorded.rows_affected())
 }
 
-/// Returns the attempts that run on workers not seen for a while.
+/// Returns the attempts that run on workers not seen for a while. Only a worker that was seen just now may ask: when
+/// Postgres was away, all have been silent.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn attempts_of_lost_workers(
     connection: &mut PgConnection,
+    asks: WorkerId,
     unseen_seconds: f64,
     limit: i64,
 ) -> sqlx::Result<Vec<(JobId, i32, WorkerId)>> {
     let rows = sqlx::query!(
         r#"SELECT id AS "id: JobId", attempt, worker_id AS "worker_id!: WorkerId" FROM jobs
-         WHERE state = 'running' AND worker_id IS NOT NULL AND checked_at < now() - make_interval(secs => $1)
+         WHERE state = 'running' AND worker_id IS NOT NULL AND started_at < now() - make_interval(secs => $1)
            AND NOT EXISTS (SELECT 1 FROM workers
                            WHERE workers.id = jobs.worker_id AND seen_at > now() - make_interval(secs => $1))
+           AND EXISTS (SELECT 1 FROM workers WHERE workers.id = $3 AND seen_at > now() - make_interval(secs => $1 / 2))
          LIMIT $2"#,
         unseen_seconds,
         limit,
+        asks.0,
     )
     .fetch_all(connection)
     .await?;

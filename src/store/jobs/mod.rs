@@ -17,7 +17,8 @@ pub use dispatch::{
     Dispatch, Room, instant_before, release_batches, seconds_until_due, take_due, take_unchecked, undo_dispatch,
 };
 pub use operate::{
-    CANCEL_CHANNEL, CancelledAs, NotDead, cancel, cancellable_of_batch, discard, outcomes_of_batch, prune, revive,
+    CANCEL_CHANNEL, CancelledAs, NotDead, cancel, cancellable_of_batch, discard, names_delivery_report,
+    outcomes_of_batch, prune, revive,
 };
 
 use crate::domain::ids::JobId;
