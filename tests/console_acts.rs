@@ -245,3 +245,49 @@ async fn an_address_is_put_on_the_suppression_list_and_taken_off_with_a_reason()
     assert_eq!(done, [entry("add"), entry("remove")]);
     watch.desk.close().await
 }
+
+/// Keeps anybody's acts from being recorded.
+const NOTHING_IS_RECORDED: &str = "
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no record today'; END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON operator_actions FOR EACH ROW EXECUTE FUNCTION refuse();
+    CREATE TRIGGER refuse BEFORE INSERT ON suppression_actions FOR EACH ROW EXECUTE FUNCTION refuse();
+    UPDATE bill_runs SET state = 'running', finished_at = NULL;
+    INSERT INTO jobs (id, kind, queue, payload, source, external_id, payload_hash, state, max_attempts, run_at, requested_by,
+                      finished_at, last_error)
+    VALUES (gen_random_uuid(), 'discard_invoice', 'status', '{}', 'test', 'dead', '', 'dead', 1, now(), 'test', now(), 'x')";
+/// All that the forms below would change.
+const STANDING: &str = "
+    SELECT concat_ws(' ', (SELECT count(*) FROM schedules WHERE paused_at IS NOT NULL), (SELECT count(*) FROM jobs),
+                     (SELECT count(*) FROM queue_controls WHERE paused_at IS NOT NULL),
+                     (SELECT count(*) FROM bill_runs WHERE cancelled_by IS NOT NULL), (SELECT count(*) FROM notifications),
+                     (SELECT count(*) FROM suppressed_addresses))";
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_done() -> Result<()> {
+    let watch = Watch::of(Desk::open(1).await?).await?;
+    watch.desk.office.done(&watch.desk.business.bill_run(InitialStatus::Open, Some(true))).await?;
+    watch.desk.office.settled().await?;
+    let mut owner = watch.desk.database.connect_as_owner().await?;
+    sqlx::raw_sql(NOTHING_IS_RECORDED).execute(&mut owner).await?;
+    let run: uuid::Uuid = watch.one("SELECT id FROM bill_runs").await?;
+    let told: uuid::Uuid = watch.one("SELECT id FROM notifications").await?;
+    let reseller = watch.desk.business.reseller_id.to_string();
+    let before: String = watch.one(STANDING).await?;
+    let dead = [("kind", "discard_invoice"), ("error", "x"), ("until", "2100-01-01T00:00:00Z"), ("decision", "retry")];
+    let address = [("reseller", reseller.as_str()), ("address", "gone@example.com")];
+    let forms: [(String, &[(&str, &str)]); 7] = [
+        ("/queues/pause".to_owned(), &[("queue", "mail")]),
+        ("/schedules/pause/prune-jobs".to_owned(), &[]),
+        ("/schedules/run/prune-jobs".to_owned(), &[]),
+        ("/dead/decide".to_owned(), &dead),
+        (format!("/bill-runs/{run}/cancel"), &[]),
+        (format!("/notifications/{told}/resend"), &[]),
+        ("/notifications/suppressions/add".to_owned(), &address),
+    ];
+    for (path, fields) in forms {
+        let answer = watch.operator.post(&path, &[fields, &[WHY]].concat()).await?;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        assert_eq!(watch.one::<String>(STANDING).await?, before, "{path}");
+    }
+    watch.desk.close().await
+}
