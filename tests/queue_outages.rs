@@ -1,10 +1,18 @@
 //! Redis emptied, killed, frozen; Postgres hanging up on everybody: all jobs are done, each effect is there once.
 
 use anyhow::Result;
-use billrunner::queue::JobOptions;
+use billrunner::{
+    domain::ids::{JobId, WorkerId},
+    queue::JobOptions,
+    store::{
+        jobs,
+        workers::{self, GONE_AFTER_SECS},
+    },
+};
 use chrono::DateTime;
 
 use crate::support::{
+    TestDatabase,
     bench::{Bench, Does, Entries, GROUP, Hold, request, task},
     postgres::TestPostgres,
     redis::TestRedis,
@@ -171,4 +179,32 @@ async fn a_claim_that_a_crash_of_postgres_took_back_is_made_again_once_its_handl
     settled(bench.pool()).await?;
     assert_eq!(bench.count(EFFECTS).await?, 2, "one of the job with effects, one of the job it enqueued");
     worker.stop().await
+}
+
+#[tokio::test]
+async fn a_worker_that_was_not_seen_itself_judges_no_other_that_was_not() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let mut connection = database.pool.acquire().await?;
+    let [silent, asks] = [WorkerId::new(), WorkerId::new()];
+    let insert =
+        "INSERT INTO workers (id, name, seen_at) SELECT unnest($1::uuid[]), 'test', now() - interval '1 minute'";
+    sqlx::query(insert).bind([silent.0, asks.0]).execute(&mut *connection).await?;
+    let id = JobId::new();
+    sqlx::query(
+        "INSERT INTO jobs (id, kind, queue, payload, source, external_id, payload_hash, state, attempt, started_attempt,
+                           max_attempts, run_at, started_at, worker_id, requested_by)
+         VALUES ($1, 'noop', 'status', '{}', 'test', '1', '', 'running', 1, 1, 3, now(), now() - interval '1 minute', $2, 'test')",
+    )
+    .bind(id.0)
+    .bind(silent.0)
+    .execute(&mut *connection)
+    .await?;
+    let lost = jobs::attempts_of_lost_workers(&mut connection, asks, GONE_AFTER_SECS, 10).await?;
+    assert_eq!(lost, [], "Postgres was away from both");
+    workers::record_heartbeat(&mut connection, asks, "test").await?;
+    let lost = jobs::attempts_of_lost_workers(&mut connection, asks, GONE_AFTER_SECS, 10).await?;
+    assert_eq!(lost, [(id, 1, silent)]);
+    workers::record_heartbeat(&mut connection, silent, "test").await?;
+    assert_eq!(jobs::attempts_of_lost_workers(&mut connection, asks, GONE_AFTER_SECS, 10).await?, []);
+    Ok(())
 }
