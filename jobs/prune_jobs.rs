@@ -1,17 +1,19 @@
-//! Forgets what is over: finished jobs with their attempts, and requests that the Redis door refused, once they are old.
-//! Dead jobs stay until somebody decides.
+//! Forgets what is over: finished jobs with their attempts, requests that the Redis door refused, and files that killed
+//! workers left half written in a folder of objects, once they are old. Dead jobs stay until somebody decides.
 //!
 //! Idempotent: what is gone is not found again. It goes in small transactions of its own, so that no lock is held for
 //! long; one that is cancelled or dies has done what it has done, and the next goes on there.
 
 use std::{num::NonZeroU16, time::Duration};
 
-use chrono::Days;
+use chrono::{Days, TimeDelta};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use crate::{
     context::Context,
+    objects::remove_half_written,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::jobs::{self, Progress},
 };
@@ -20,6 +22,9 @@ use crate::{
 const BATCH: i64 = 1000;
 /// How long finished jobs, and with them idempotency keys, are kept where the payload does not say.
 const RETENTION_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("not zero");
+
+/// Nobody writes to a file any more that was not written to for so long.
+const HALF_WRITTEN_FOR: TimeDelta = TimeDelta::days(1);
 
 /// Says what is old.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +62,17 @@ impl Job for PruneJobs {
         }
         let before = context.clock.now() - Days::new(days.into());
         let requests = attempt.forget_refused_requests(before).await?;
-        Ok(attempt.complete_without_effects(format!("{pruned} jobs and {requests} refused requests are forgotten")))
+        let files = remove_files(&context).await?;
+        let message =
+            format!("{pruned} jobs, {requests} refused requests and {files} half-written files are forgotten");
+        Ok(attempt.complete_without_effects(message))
     }
+}
+
+/// Looks for half-written files, off the async threads; a bucket has a rule for them.
+async fn remove_files(context: &Context) -> Result<u64, JobError> {
+    let Some(folder) = context.objects_folder.clone() else { return Ok(0) };
+    let since = (context.clock.now() - HALF_WRITTEN_FOR).into();
+    let removed = spawn_blocking(move || remove_half_written(&folder, since)).await;
+    removed.map_err(JobError::transient)?.map_err(JobError::transient)
 }
