@@ -15,6 +15,10 @@ use crate::{
     providers::{Problem, RejectedFile},
 };
 
+/// Longest name of a column: names of columns that no format knows are kept with every charge. Tags of clouds have some
+/// hundred characters.
+const MAX_NAME_BYTES: usize = 1000;
+
 /// Why a row, or the rest of a file, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -144,14 +148,16 @@ fn names(record: &Record) -> Result<Vec<String>, ReadError> {
     let mut names = Vec::with_capacity(record.field_count());
     for at in 0..record.field_count() {
         let field = record.field(at).unwrap_or_default();
-        match std::str::from_utf8(field) {
-            Ok(name) if !name.contains('\0') => names.push(name.trim().to_owned()),
-            _ => {
-                let rule = "the header is not UTF-8 text; save the file as UTF-8 CSV";
-                let shown = String::from_utf8_lossy(field);
-                return Err(ReadError::File(Problem::new(record.line(), None, Some(&shown), rule).into()));
+        let rule = match std::str::from_utf8(field) {
+            Ok(name) if name.len() > MAX_NAME_BYTES => "the name of the column is longer than 1000 bytes",
+            Ok(name) if !name.contains('\0') => {
+                names.push(name.trim().to_owned());
+                continue;
             }
-        }
+            _ => "the header is not UTF-8 text; save the file as UTF-8 CSV",
+        };
+        let shown = String::from_utf8_lossy(field);
+        return Err(ReadError::File(Problem::new(record.line(), None, Some(&shown), rule).into()));
     }
     Ok(names)
 }
@@ -362,6 +368,14 @@ mod tests {
         }
         let with_garbage = [whole, b"garbage".to_vec()].concat();
         assert!(read(&with_garbage).is_err());
+    }
+
+    #[test]
+    fn a_name_without_end_is_no_column() {
+        let (short, long) = ("x".repeat(MAX_NAME_BYTES), "x".repeat(MAX_NAME_BYTES + 1));
+        assert!(read(file(&[]).replace("ConsumedQuantity", &short).as_bytes()).is_ok());
+        let shown = problems(file(&[]).replace("ConsumedQuantity", &long).as_bytes()).join("\n");
+        assert!(shown.contains("the name of the column is longer than 1000 bytes") && shown.len() < 200, "{shown}");
     }
 
     #[test]
