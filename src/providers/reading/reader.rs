@@ -172,6 +172,7 @@ fn of_record(error: RecordError, line: u64) -> ReadError {
 /// Of these kinds are the errors of the gzip decoder: the file's fault, unlike a failing disk.
 fn of_io(error: io::Error, line: u64) -> ReadError {
     match error.kind() {
+        io::ErrorKind::FileTooLarge => ReadError::File(Problem::new(line, None, None, error.to_string()).into()),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
             let rule = format!("the gzip data is damaged: {error}");
             ReadError::File(Problem::new(line, None, None, rule).into())
@@ -368,6 +369,28 @@ mod tests {
         }
         let with_garbage = [whole, b"garbage".to_vec()].concat();
         assert!(read(&with_garbage).is_err());
+    }
+
+    #[test]
+    fn a_file_that_decompresses_to_far_more_than_it_is_is_not_read_to_its_end() {
+        let text = file(&[]);
+        let line = format!("{}\n", "x".repeat(1 << 20));
+        let endless = format!("{text}{}", line.repeat(100));
+        let bomb = flate2::read::GzEncoder::new(endless.as_bytes(), Compression::fast());
+        let last = ChargeReader::new(bomb, formats()).expect("a header").last();
+        let Some(Err(ReadError::File(rejected))) = last else { panic!("{last:?}") };
+        let shown = rejected.to_string();
+        assert!(shown.contains("the gzip data becomes more than 200 times as large"), "{shown}");
+    }
+
+    #[test]
+    fn a_file_of_equal_rows_is_read_to_its_end() {
+        let text = file(&[]);
+        let row = text.lines().last().expect("a row");
+        let rows = 5000;
+        let many = format!("{text}{}", format!("{row}\n").repeat(rows));
+        let packed = flate2::read::GzEncoder::new(many.as_bytes(), Compression::best());
+        assert_eq!(ChargeReader::new(packed, formats()).expect("a header").filter(Result::is_ok).count(), rows + 1);
     }
 
     #[test]
