@@ -126,6 +126,11 @@ impl<'a> Row<'a> {
         (!is_null).then_some(field)
     }
 
+    /// Returns how long the row is, without what separates its fields.
+    pub fn size_bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Returns a copy of [`Self::value`].
     pub fn owned(&self, column: &Column) -> Option<String> {
         self.value(column).map(str::to_owned)
