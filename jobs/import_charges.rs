@@ -5,6 +5,8 @@
 //! that it stores is one transaction.
 
 use std::{
+    fs::File,
+    io,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -16,14 +18,13 @@ use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 
 use crate::{
     context::Context,
     domain::{charge_file::CheckedChargeFile, ids::ResellerId},
     metrics,
-    providers::{self, ChargeFileError, Profile, check_charge_file_while, read_charges},
+    providers::{self, ChargeFileError, FromStart, Profile, check_charges_while, read_opened_charges},
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::{
         charges::{self, NewChargeFile, StoreChargeFileError, StoredChargeFile},
@@ -84,7 +85,7 @@ impl Job for ImportCharges {
         let profile = providers::find(&self.provider).map_err(JobError::permanent)?;
         let location = charge_file_location(&self.sha256).map_err(JobError::permanent)?;
         let file = self.download(&context, location).await?;
-        let (file, checked) = check(&attempt, profile, file).await?;
+        let checked = check(&attempt, profile, &file).await?;
         if hex::encode(checked.sha256) != self.sha256 {
             return Err(JobError::permanent(OtherContent(self.sha256, hex::encode(checked.sha256))));
         }
@@ -94,7 +95,7 @@ impl Job for ImportCharges {
 
         let stored_rows = Arc::new(AtomicI64::new(0));
         let counter = stored_rows.clone();
-        let rows = read_charges(file.path()).map_err(charge_file_error)?.inspect(move |_| {
+        let rows = read_opened_charges(opening(&file)).map_err(charge_file_error)?.inspect(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
         let new = NewChargeFile {
@@ -126,34 +127,37 @@ impl Job for ImportCharges {
 }
 
 impl ImportCharges {
-    /// Copies the file to local disk, so that it can be read twice whatever the object store is.
-    async fn download(&self, context: &Context, location: Path) -> Result<NamedTempFile, JobError> {
+    /// Copies the file to local disk, so that it can be read twice whatever the object store is. The copy has no name: it
+    /// is gone with this process, however that ends.
+    async fn download(&self, context: &Context, location: Path) -> Result<Arc<File>, JobError> {
         let found = context.objects.get(&location).await.map_err(|error| match error {
             object_store::Error::NotFound { .. } => JobError::permanent(MissingFile(location)),
             other => JobError::transient(other),
         })?;
-        let local = NamedTempFile::new().map_err(JobError::transient)?;
-        let mut writer = tokio::fs::File::from_std(local.reopen().map_err(JobError::transient)?);
+        let mut local = tokio::fs::File::from_std(tempfile::tempfile().map_err(JobError::transient)?);
         let mut chunks = found.into_stream();
         while let Some(chunk) = chunks.try_next().await.map_err(JobError::transient)? {
-            writer.write_all(&chunk).await.map_err(JobError::transient)?;
+            local.write_all(&chunk).await.map_err(JobError::transient)?;
         }
-        writer.flush().await.map_err(JobError::transient)?;
-        Ok(local)
+        local.flush().await.map_err(JobError::transient)?;
+        Ok(Arc::new(local.into_std().await))
     }
 }
 
+/// Opens a file as often as it is read.
+fn opening(file: &Arc<File>) -> impl Fn() -> io::Result<FromStart> + use<> {
+    let file = Arc::clone(file);
+    move || Ok(FromStart::of(&file))
+}
+
 /// Checks the file off the async threads. Nobody waiting for it any more, it stops at the next row.
-async fn check(
-    attempt: &Attempt,
-    profile: &'static Profile,
-    file: NamedTempFile,
-) -> Result<(NamedTempFile, CheckedChargeFile), JobError> {
+async fn check(attempt: &Attempt, profile: &'static Profile, file: &Arc<File>) -> Result<CheckedChargeFile, JobError> {
     let checked_rows = Arc::new(AtomicI64::new(0));
     let counter = Arc::downgrade(&checked_rows);
     let goes_on = move |count| counter.upgrade().map(|rows| rows.store(count, Ordering::Relaxed)).is_some();
+    let open = opening(file);
     let checking = async {
-        spawn_blocking(move || check_charge_file_while(profile, file.path(), goes_on).map(|checked| (file, checked)))
+        spawn_blocking(move || check_charges_while(profile, open, goes_on))
             .await
             .map_err(JobError::transient)?
             .map_err(charge_file_error)

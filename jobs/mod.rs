@@ -16,7 +16,7 @@
 //! | `announce_document` | tells a customer's contacts of a document somebody had rendered | the job |
 //! | `send_operator_mail` | sends one mail to an operator, at most once | the mail |
 //! | `report_dead_letters` | tells operators of dead jobs, at most once an hour | the hour |
-//! | `prune_jobs` | forgets finished jobs and refused requests that are old | what is gone is not found |
+//! | `prune_jobs` | forgets finished jobs, refused requests and half-written files that are old | what is gone is not found |
 //! | `reconcile_charges` | checks that invoices and charge files add up | it only reads |
 //! | `check_history` | checks events, fiscal numbers and statuses against each other | it only reads |
 //! | `clear_dead_letters` | makes all dead jobs that match due again, or discards them | a decided job is dead no more |

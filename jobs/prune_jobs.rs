@@ -1,18 +1,21 @@
 //! Forgets what is over, once it is old: finished jobs with their attempts, delivery reports that no job names any more,
-//! and requests that the Redis door refused. Dead jobs, and what they name, stay until somebody decides.
+//! requests that the Redis door refused, and files that killed workers left half written in a folder of objects. Dead
+//! jobs, and what they name, stay until somebody decides.
 //!
 //! Idempotent: what is gone is not found again. It goes in small transactions of its own, so that no lock is held for
 //! long; one that is cancelled or dies has done what it has done, and the next goes on there.
 
 use std::{num::NonZeroU16, time::Duration};
 
-use chrono::Days;
+use chrono::{Days, TimeDelta};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 
 use super::record_bounce::forget_reports;
 use crate::{
     context::Context,
+    objects::remove_half_written,
     queue::{Attempt, Finished, Job, JobError, Queue},
     store::jobs::{self, Progress},
 };
@@ -21,6 +24,9 @@ use crate::{
 const BATCH: i64 = 1000;
 /// How long finished jobs, and with them idempotency keys, are kept where the payload does not say.
 const RETENTION_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("not zero");
+
+/// Nobody writes to a file any more that was not written to for so long.
+const HALF_WRITTEN_FOR: TimeDelta = TimeDelta::days(1);
 
 /// Says what is old.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -59,8 +65,17 @@ impl Job for PruneJobs {
         let before = context.clock.now() - Days::new(days.into());
         let reports = forget_reports(&context, before).await?;
         let requests = attempt.forget_refused_requests(before).await?;
+        let files = remove_files(&context).await?;
         Ok(attempt.complete_without_effects(format!(
-            "{pruned} jobs, {reports} delivery reports and {requests} refused requests are forgotten"
+            "{pruned} jobs, {reports} delivery reports, {requests} refused requests and {files} half-written files are forgotten"
         )))
     }
+}
+
+/// Looks for half-written files, off the async threads; a bucket has a rule for them.
+async fn remove_files(context: &Context) -> Result<u64, JobError> {
+    let Some(folder) = context.objects_folder.clone() else { return Ok(0) };
+    let since = (context.clock.now() - HALF_WRITTEN_FOR).into();
+    let removed = spawn_blocking(move || remove_half_written(&folder, since)).await;
+    removed.map_err(JobError::transient)?.map_err(JobError::transient)
 }

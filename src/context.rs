@@ -1,6 +1,6 @@
 //! What handlers work with: the database, the object store, the mailer, the time of day.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -18,6 +18,8 @@ pub struct Context {
     pub pool: PgPool,
     /// Where documents and charge files are kept.
     pub objects: Arc<dyn ObjectStore>,
+    /// Where on this machine that is, where it is a folder.
+    pub objects_folder: Option<Arc<Path>>,
     /// How mail leaves.
     pub mailer: Arc<Mailer>,
     /// Right-hand side of Message-IDs.

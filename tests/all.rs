@@ -35,6 +35,7 @@ mod flat_memory;
 mod focus_export;
 mod frozen_layouts;
 mod golden_invoices;
+mod hostile_places;
 mod http_access;
 mod http_door;
 mod http_openapi;

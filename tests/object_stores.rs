@@ -47,6 +47,7 @@ async fn desk_on(server: &S3Server) -> Result<Desk> {
     let office = Office::open_with(&database.pool, Clock::System, streams()?, |context| Context {
         download_links: Some(links.into()),
         objects,
+        objects_folder: None,
         ..context
     })
     .await?;

@@ -1,10 +1,12 @@
 //! Oracle's cost reports: corrections are billed with the month they came in, and tags are one object.
 
+use std::fs::File;
+
 use anyhow::{Context, Result};
 use bigdecimal::BigDecimal;
 use billrunner::{
     domain::{charge::Charge, money::parse_decimal},
-    providers::{self, ChargeFileError, check_charge_file_while},
+    providers::{self, ChargeFileError, check_charges_while},
 };
 
 use crate::support::TestDatabase;
@@ -135,7 +137,7 @@ fn a_usage_report_is_refused_naming_the_cost_it_lacks() -> Result<()> {
 #[test]
 fn a_check_nobody_waits_for_any_more_ends_while_it_looks_for_the_month() -> Result<()> {
     let profile = providers::find(ORACLE)?;
-    let stopped = check_charge_file_while(profile, &fixture(SAMPLE), |rows| rows != 0);
+    let stopped = check_charges_while(profile, || File::open(fixture(SAMPLE)), |rows| rows != 0);
     assert!(matches!(stopped, Err(ChargeFileError::Io(_))), "{stopped:?}");
     Ok(())
 }

@@ -10,7 +10,7 @@ use billrunner::{
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{
-    business::database_url,
+    business::{PROVIDER, charge_file, database_url},
     proxy::Proxy,
     site::Site,
     worker::{settled, until, wait_for},
@@ -20,14 +20,19 @@ use crate::support::{
 const SHORT: &str = "1";
 const LONG: &str = "3600";
 
-/// Holds every generation up until it is dropped: they all write invoices.
+/// Holds jobs up until it is dropped.
 struct Barrier(PgConnection);
 
 impl Barrier {
+    /// Holds every generation up: they all write invoices.
     async fn raise(site: &Site) -> Result<Self> {
+        Self::before(site, "LOCK TABLE invoices IN ACCESS EXCLUSIVE MODE").await
+    }
+
+    async fn before(site: &Site, lock: &'static str) -> Result<Self> {
         let mut owner = site.database.connect_as_owner().await?;
         sqlx::query("BEGIN").execute(&mut owner).await?;
-        sqlx::query("LOCK TABLE invoices IN ACCESS EXCLUSIVE MODE").execute(&mut owner).await?;
+        sqlx::query(lock).execute(&mut owner).await?;
         Ok(Self(owner))
     }
 
@@ -138,6 +143,27 @@ async fn a_job_that_kills_three_workers_runs_no_more() -> Result<()> {
     }
     let _last = site.start_worker().await?;
     assert_eq!(outcomes(&site, id).await?, ("dead".to_owned(), 3, vec!["worker_died".to_owned(); 3]));
+    barrier.lift().await
+}
+
+#[tokio::test]
+async fn a_worker_killed_while_it_imports_leaves_nothing_of_the_file() -> Result<()> {
+    let (site, temporary) = (Site::build(1).await?, tempfile::tempdir()?);
+    // It stops after the charges are stored and before they are summed up.
+    let barrier = Barrier::before(&site, "LOCK TABLE charge_totals IN ACCESS EXCLUSIVE MODE").await?;
+    let folder = temporary.path().to_string_lossy();
+    let doomed = site.start_worker_set("10s", &database_url(site.pool()).await?, &[("TMPDIR", &folder)])?;
+    let file = charge_file(1, "killed")?;
+    let (path, reseller) = (file.path().to_string_lossy(), site.business.reseller_id.to_string());
+    let (code, said) = site.run(&["import", &path, "--reseller", &reseller, "--provider", PROVIDER]).await?;
+    assert_eq!(code, Some(0), "{said}");
+    until("rows that are stored", || async {
+        let query = sqlx::query_scalar("SELECT progress_done FROM jobs WHERE progress_note = 'rows stored'");
+        Ok(query.fetch_optional(site.pool()).await?.flatten().filter(|rows: &i64| *rows > 0))
+    })
+    .await?;
+    doomed.kill().await?;
+    assert_eq!(std::fs::read_dir(&temporary)?.count(), 0, "files of the dead");
     barrier.lift().await
 }
 

@@ -13,7 +13,10 @@ use billrunner::{
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use tracing_subscriber::{fmt::MakeWriter, layer::SubscriberExt};
 
 use crate::support::{
@@ -391,5 +394,35 @@ async fn a_collector_that_is_away_delays_no_job_and_no_stop_and_is_said_once() -
         let text = fs::read_to_string(log.path())?;
         assert_eq!(text.matches("the collector takes no spans").count(), 1, "{text}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_collector_that_sends_spans_on_to_another_gets_them_and_the_other_does_not() -> Result<()> {
+    let (site, other) = (Site::build(1).await?, Collector::start().await?);
+    let (listener, log) = (TcpListener::bind(("127.0.0.1", 0)).await?, tempfile::NamedTempFile::new()?);
+    let (endpoint, elsewhere) = (format!("http://{}", listener.local_addr()?), other.address);
+    let answering = tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{elsewhere}/v1/traces\r\ncontent-length: 0\r\n\r\n"
+            );
+            let _ = connection.read(&mut [0; 1024]).await;
+            let _ = connection.write_all(answer.as_bytes()).await;
+            // The rest of the request is taken, so that the answer is read.
+            let _ = tokio::io::copy(&mut connection, &mut tokio::io::sink()).await;
+        }
+    });
+    let told = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "20")];
+    let worker = site.start_worker_that_logs_to(log.path(), &told).await?;
+    site.hand_in(&site.business.generate(0), "sent on").await?;
+    until("the warning", || async {
+        let warned = fs::read_to_string(log.path())?.contains("the collector takes no spans");
+        Ok(warned.then_some(()))
+    })
+    .await?;
+    assert!(worker.terminate().await?.success());
+    answering.abort();
+    assert!(other.posted().is_empty(), "spans were sent on");
     Ok(())
 }

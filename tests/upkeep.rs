@@ -1,6 +1,9 @@
 //! Retention and the nightly checks: what is old goes in small steps and nothing else does; what is planted is found.
 
-use std::num::{NonZeroU8, NonZeroU16};
+use std::{
+    collections::BTreeSet,
+    num::{NonZeroU8, NonZeroU16},
+};
 
 use anyhow::{Context, Result};
 use billrunner::{
@@ -10,6 +13,7 @@ use billrunner::{
     queue::{Job, JobOptions, RequestId},
     store::jobs,
 };
+use chrono::TimeDelta;
 use object_store::ObjectStoreExt;
 use serde_json::json;
 
@@ -109,7 +113,9 @@ async fn delivery_reports_go_once_they_are_old_and_no_job_names_them() -> Result
     let record = RecordBounce { reseller_id: desk.business.reseller_id, message: None, sha256: Some("a".repeat(64)) };
     desk.office.done(&record).await?;
 
-    let told = |reports| format!("0 jobs, {reports} delivery reports and 0 refused requests are forgotten");
+    let told = |reports| {
+        format!("0 jobs, {reports} delivery reports, 0 refused requests and 0 half-written files are forgotten")
+    };
     assert_eq!(desk.office.done(&prune()).await?, told(1));
     assert!(objects.head(&named).await.is_ok(), "its job may be retried");
     assert!(matches!(objects.head(&nobodys).await, Err(object_store::Error::NotFound { .. })));
@@ -140,7 +146,10 @@ async fn old_finished_jobs_go_in_small_steps_and_nothing_else_does() -> Result<(
         let _: String = add.query_async(&mut redis).await?;
     }
 
-    assert_eq!(desk.office.done(&prune()).await?, "2500 jobs, 0 delivery reports and 1 refused requests are forgotten");
+    assert_eq!(
+        desk.office.done(&prune()).await?,
+        "2500 jobs, 0 delivery reports, 1 refused requests and 0 half-written files are forgotten"
+    );
     assert_eq!(count(&desk, "SELECT count(*) FROM jobs WHERE kind LIKE 'old%'").await?, 0);
     assert_eq!(count(&desk, "SELECT count(*) FROM jobs WHERE kind IN ('dead', 'recent')").await?, 20);
     let of_jobs = "SELECT count(*) FROM job_attempts JOIN jobs ON jobs.id = job_id WHERE kind IN ('dead', 'recent')";
@@ -151,7 +160,29 @@ async fn old_finished_jobs_go_in_small_steps_and_nothing_else_does() -> Result<(
     assert_eq!(count(&desk, "SELECT count(DISTINCT transaction) FROM steps WHERE of > 0").await?, 3);
     let kept: i64 = redis::cmd("XLEN").arg(desk.office.streams.rejected_key()).query_async(&mut redis).await?;
     assert_eq!(kept, 1);
-    assert_eq!(desk.office.done(&prune()).await?, "0 jobs, 0 delivery reports and 0 refused requests are forgotten");
+    assert_eq!(
+        desk.office.done(&prune()).await?,
+        "0 jobs, 0 delivery reports, 0 refused requests and 0 half-written files are forgotten"
+    );
+    desk.close().await
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_left_half_written_goes_after_a_day() -> Result<()> {
+    let desk = desk_in_september().await?;
+    let folder = desk.office.context.objects_folder.clone().context("a folder")?.join("documents/reseller/invoice");
+    std::fs::create_dir_all(&folder)?;
+    let now = desk.office.context.clock.now();
+    for (name, hours) in [("left.csv#1", 25), ("under-way.csv#1", 23), ("document.csv", 2500)] {
+        let file = std::fs::File::create(folder.join(name))?;
+        file.set_modified((now - TimeDelta::hours(hours)).into())?;
+    }
+    assert_eq!(
+        desk.office.done(&prune()).await?,
+        "0 jobs, 0 delivery reports, 0 refused requests and 1 half-written files are forgotten"
+    );
+    let left = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.file_name())).collect::<Result<BTreeSet<_>>>()?;
+    assert_eq!(left, BTreeSet::from(["document.csv".into(), "under-way.csv#1".into()]));
     desk.close().await
 }
 

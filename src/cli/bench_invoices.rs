@@ -172,6 +172,7 @@ impl Month {
         let context = Context {
             pool: pool.clone(),
             objects: ObjectStoreSettings::folder(folder.path()).open()?,
+            objects_folder: Some(folder.path().into()),
             mailer: Arc::new(Mailer::from_url("smtp://127.0.0.1:9")?),
             mail_domain: "bench.example".into(),
             download_links: None,

@@ -17,6 +17,7 @@ use crate::{
     domain::mail_flow::MailFlow,
     http::Downloads,
     mail::{Correspondent, DkimKeys, Mailer, Operators},
+    objects::ObjectStoreSettings,
     queue::{Streams, Worker, WorkerSettings},
     store::{database, job_kinds},
 };
@@ -56,10 +57,14 @@ pub fn streams_with_prefix(config: &Config, prefix: &str) -> anyhow::Result<Stre
 
 /// Opens the object store.
 pub fn objects(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let settings = config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?;
+    let settings = object_store_settings(config)?;
     settings.open().with_context(|| {
         format!("the object store {settings} cannot be opened; check BILLRUNNER_OBJECT_STORE and docs/STORES.md")
     })
+}
+
+fn object_store_settings(config: &Config) -> anyhow::Result<&ObjectStoreSettings> {
+    Ok(config.require("BILLRUNNER_OBJECT_STORE", config.object_store.as_ref())?)
 }
 
 /// Makes what jobs work with.
@@ -69,6 +74,7 @@ pub fn context(config: &Config, pool: PgPool) -> anyhow::Result<Context> {
     Ok(Context {
         pool,
         objects: objects(config)?,
+        objects_folder: object_store_settings(config)?.folder_path().map(Into::into),
         mailer: Arc::new(Mailer::from_url(smtp.expose_secret())?.signing_with(keys)),
         mail_domain: config.mail_domain.as_str().into(),
         download_links: config.download_links.clone().map(Arc::new),

@@ -73,7 +73,7 @@ impl MessageText {
             return Err(TextProblem::Control(control));
         }
         if let Some(at) = markup(&self.0) {
-            return Err(TextProblem::Html(at.chars().take(20).collect()));
+            return Err(TextProblem::Html(at.chars().take(20).filter(|c| !c.is_control()).collect()));
         }
         let mut placeholders = 0;
         for part in self.parts()? {
@@ -178,6 +178,12 @@ mod tests {
         for text in ["R&D: 1 < 2", "I <3 invoices", "Müller & Söhne"] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        assert_eq!(check("a <b\n%c"), Err(TextProblem::Html("<b%c".to_owned())));
+        assert!(matches!(check("{{a\nb}}"), Err(TextProblem::Unknown { name, .. }) if name == "ab"));
     }
 
     #[test]

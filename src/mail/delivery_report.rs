@@ -225,7 +225,8 @@ fn recipients_of(status: &[u8]) -> Vec<RecipientReport> {
 }
 
 fn message_id_of(head: &Message<'_>) -> Option<String> {
-    let id = head.message_id().filter(|id| id.len() <= MAX_MESSAGE_ID_CHARS)?;
+    // The parser leaves control characters in, which are no part of an id, and of no row.
+    let id = head.message_id().filter(|id| id.len() <= MAX_MESSAGE_ID_CHARS && !id.contains(char::is_control))?;
     Some(format!("<{id}>"))
 }
 

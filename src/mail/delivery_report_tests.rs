@@ -75,6 +75,16 @@ fn a_message_that_is_no_report_is_told_apart() {
 }
 
 #[test]
+fn a_message_id_with_a_control_character_is_none() {
+    for id in ["<1@bill\0ing.example>", "<1\u{7f}@billing.example>"] {
+        let returned = HEADERS.replace("<1@billing.example>", id);
+        assert_ne!(returned, HEADERS);
+        let read = DeliveryReport::parse(report(FAILED, &returned).as_bytes());
+        assert_eq!(read, Err(NotADeliveryReport::NoMessageId), "{id:?}");
+    }
+}
+
+#[test]
 fn a_large_mail_that_is_returned_whole_is_cut_off_behind_what_matters() {
     let returned = format!("{MAIL}{}", "JVBERi0xLjcK".repeat(200_000));
     let read = DeliveryReport::parse(report(FAILED, &returned).as_bytes()).expect("a report");

@@ -24,6 +24,9 @@ use super::{
 
 /// Characters of a line of base64 (RFC 2045, section 6.8).
 const BASE64_LINE: usize = 76;
+/// Characters of a value in a header, cut behind them: one without a blank is a line that cannot be folded, and a server may
+/// refuse a line of more than 998 bytes (RFC 5322, section 2.1.1). Names and subjects are shorter by far.
+const MAX_VALUE_CHARS: usize = 400;
 
 /// A name and an address that can be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +64,7 @@ impl Correspondent {
             return Err(refused(AddressError::InvalidDomain));
         }
         let address = Address::new(local, domain).map_err(refused)?;
-        Ok(Self { name: to_one_line(name), address })
+        Ok(Self { name: to_value(name), address })
     }
 
     /// Returns the bare address.
@@ -152,9 +155,9 @@ impl OutgoingMail {
         let message = builder
             .from(self.from.to_mailbox())
             .to(self.to.to_mailbox())
-            .subject(to_subject(&self.message.subject))
+            .subject(cut(&to_subject(&self.message.subject)))
             .date(self.sent_at.into())
-            .message_id(Some(to_one_line(&self.message_id)))
+            .message_id(Some(to_value(&self.message_id)))
             // RFC 3834: keeps absence notices from answering.
             .raw_header(header(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated"))
             .raw_header(header(HeaderName::new_from_ascii_str("Content-Language"), &self.language))
@@ -190,7 +193,7 @@ impl OutgoingMail {
 impl Attachment {
     fn to_part(&self) -> Result<SinglePart, UnbuildableMail> {
         let content_type = content_type(&self.file_name, &self.content_type)?;
-        let part = AttachmentPart::new(to_one_line(&self.file_name));
+        let part = AttachmentPart::new(to_value(&self.file_name));
         if self.content_type.starts_with("text/") {
             return Ok(part.body(self.content.to_vec(), content_type));
         }
@@ -214,7 +217,16 @@ fn content_type(file_name: &str, content_type: &str) -> Result<ContentType, Unbu
 }
 
 fn header(name: HeaderName, value: &str) -> HeaderValue {
-    HeaderValue::new(name, to_one_line(value))
+    HeaderValue::new(name, to_value(value))
+}
+
+/// Makes a text from outside fit for a header.
+fn to_value(text: &str) -> String {
+    cut(&to_one_line(text))
+}
+
+fn cut(line: &str) -> String {
+    line.chars().take(MAX_VALUE_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -305,6 +317,26 @@ pub mod tests {
         let read = MessageParser::default().parse(&bytes).expect("a message");
         assert_eq!(read.subject(), Some("Acme Bcc: thief@example.com body"));
         assert_eq!(read.attachment_count(), 1);
+    }
+
+    #[test]
+    fn no_value_makes_a_line_that_a_server_may_refuse() {
+        for long in ["x".repeat(5000), "é".repeat(5000), "x é".repeat(5000), "=?utf-8?q?x?=".repeat(500)] {
+            let of = |address| Correspondent::new(&long, address).expect("an address");
+            let mail = OutgoingMail {
+                message_id: format!("<{long}@x>"),
+                from: of("billing@nimbus.example"),
+                to: of("ana@acme.example"),
+                reply_to: Some(of("answers@nimbus.example")),
+                language: long.clone(),
+                message: RenderedMessage { subject: long.clone(), ..mail().message },
+                attachments: vec![Attachment { file_name: long.clone(), ..mail().attachments[0].clone() }],
+                ..mail()
+            };
+            let bytes = mail.to_bytes().expect("a mail");
+            let longest = bytes.split(|byte| *byte == b'\n').map(<[u8]>::len).max();
+            assert!(longest.is_some_and(|length| length <= 998), "{longest:?} of {}", long.split_at(4).0);
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! A charge file on disk, read twice: first to check every row and sum the costs, then to store them.
+//! A charge file, read twice: first to check every row and sum the costs, then to store them.
 //!
 //! Two passes, because a bad row at the end must not cost the storing, and rolling back, of all rows before it. Both
-//! block: call them off the async threads. Memory grows with neither the rows nor their length.
+//! block: call them off the async threads. Memory grows with neither the rows nor their length. Each is told how the file
+//! is opened, for a pass reads it once or twice.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read},
+    os::unix::fs::FileExt,
     path::Path,
+    sync::Arc,
 };
 
 use bigdecimal::BigDecimal;
@@ -53,27 +56,27 @@ impl From<ReadError> for ChargeFileError {
 /// # Errors
 /// [`RejectedFile`] with the first 20 problems and how many more there are.
 pub fn check_charge_file(profile: &Profile, path: &Path) -> Result<CheckedChargeFile, ChargeFileError> {
-    check_charge_file_while(profile, path, |_| true)
+    check_charges_while(profile, || File::open(path), |_| true)
 }
 
-/// Checks a file as [`check_charge_file`] does, and asks after each charge, with the number of them so far, whether to go
-/// on.
+/// Checks what is opened as [`check_charge_file`] checks a file, and asks after each charge, with the number of them so far,
+/// whether to go on.
 ///
 /// # Errors
 /// Also when told not to go on.
-pub fn check_charge_file_while(
+pub fn check_charges_while<R: Read + Send>(
     profile: &Profile,
-    path: &Path,
+    open: impl Fn() -> io::Result<R>,
     goes_on: impl Fn(i64) -> bool,
 ) -> Result<CheckedChargeFile, ChargeFileError> {
-    let mut input = HashingReader { file: File::open(path)?, hasher: Sha256::new(), size_bytes: 0 };
+    let mut input = HashingReader { input: open()?, hasher: Sha256::new(), size_bytes: 0 };
     let mut check = Check::default();
     let mut rows = ChargeReader::new(&mut input, formats())?;
     let format = rows.format();
     profile
         .require_format(format)
         .map_err(|error| RejectedFile::from(Problem::new(rows.header().line(), None, None, error.to_string())))?;
-    rows.read_billed_months(File::open(path)?, || goes_on(0))?;
+    rows.read_billed_months(open()?, || goes_on(0))?;
     let mut count = 0;
     while let Some(row) = rows.next() {
         count += 1;
@@ -108,20 +111,53 @@ pub fn check_charge_file_while(
 pub fn read_charges(
     path: &Path,
 ) -> Result<impl Iterator<Item = Result<ChargeRow, ChargeFileError>> + Send + use<>, ChargeFileError> {
-    let mut rows = ChargeReader::new(File::open(path)?, formats())?;
-    rows.read_billed_months(File::open(path)?, || true)?;
+    let path = path.to_owned();
+    read_opened_charges(move || File::open(&path))
+}
+
+/// Reads what is opened as [`read_charges`] reads a file.
+///
+/// # Errors
+/// As [`read_charges`].
+pub fn read_opened_charges<R: Read + Send + 'static, F: Fn() -> io::Result<R>>(
+    open: F,
+) -> Result<impl Iterator<Item = Result<ChargeRow, ChargeFileError>> + Send + use<R, F>, ChargeFileError> {
+    let mut rows = ChargeReader::new(open()?, formats())?;
+    rows.read_billed_months(open()?, || true)?;
     Ok(rows.map(|row| row.map_err(ChargeFileError::from)))
 }
 
-struct HashingReader {
-    file: File,
+/// Reads an open file from its start, whoever else reads it: such a file needs no name to be opened by again.
+#[derive(Debug)]
+pub struct FromStart {
+    file: Arc<File>,
+    position: u64,
+}
+
+impl FromStart {
+    /// Reads this file.
+    pub fn of(file: &Arc<File>) -> Self {
+        Self { file: Arc::clone(file), position: 0 }
+    }
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read_at(buffer, self.position)?;
+        self.position += length as u64;
+        Ok(length)
+    }
+}
+
+struct HashingReader<R> {
+    input: R,
     hasher: Sha256,
     size_bytes: i64,
 }
 
-impl Read for HashingReader {
+impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.file.read(buffer)?;
+        let length = self.input.read(buffer)?;
         let (read, _) = buffer.split_at(length);
         self.hasher.update(read);
         self.size_bytes = self.size_bytes.saturating_add(i64::try_from(length).map_err(io::Error::other)?);
@@ -214,9 +250,10 @@ mod tests {
                           ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ServiceName";
 
     fn check(rows: &[String]) -> Result<CheckedChargeFile, ChargeFileError> {
-        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        let mut file = tempfile::tempfile().expect("a temporary file");
         writeln!(file, "{HEADER}\n{}", rows.join("\n")).expect("written");
-        check_charge_file(&focus::PROFILE, file.path())
+        let file = Arc::new(file);
+        check_charges_while(&focus::PROFILE, || Ok(FromStart::of(&file)), |_| true)
     }
 
     fn row(cost: &str, currency: &str, payer: &str, period_end: &str) -> String {

@@ -24,7 +24,9 @@ mod contract;
 
 use crate::domain::{document::DocumentKind, invoice::LinesBy};
 
-pub use charge_file::{ChargeFileError, check_charge_file, check_charge_file_while, read_charges};
+pub use charge_file::{
+    ChargeFileError, FromStart, check_charge_file, check_charges_while, read_charges, read_opened_charges,
+};
 pub use reading::Format;
 pub use rejected_file::{Problem, RejectedFile};
 

@@ -7,7 +7,7 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, FixedOffset, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
@@ -26,6 +26,8 @@ pub const MAX_ENVELOPE_BYTES: usize = 65_536;
 const MAX_KEY_LENGTH: usize = 200;
 /// How much of a wrong value an error repeats.
 const SHOWN: usize = 100;
+/// How much is said of what is wrong in words that are not ours, which may repeat any value.
+const SAID: usize = 1000;
 
 /// A request as other systems send it: a `CloudEvents` 1.0 event in JSON.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -161,13 +163,15 @@ impl Envelope {
         if bytes.len() > MAX_ENVELOPE_BYTES {
             return Err(EnvelopeError::TooLarge(bytes.len()));
         }
-        let unreadable = |error: serde_json::Error| EnvelopeError::Unreadable(error.to_string());
+        let unreadable = |error: serde_json::Error| EnvelopeError::Unreadable(first(&error.to_string(), SAID));
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let envelope: Self = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let attribute = error.path().iter().next().map(ToString::to_string);
+            let attribute = error.path().iter().next().map(|name| shown(&name.to_string()));
             let error = error.into_inner();
             match attribute {
-                Some(name) if error.is_data() => EnvelopeError::attribute(name, format!("does not read: {error}")),
+                Some(name) if error.is_data() => {
+                    EnvelopeError::attribute(name, format!("does not read: {}", first(&error.to_string(), SAID)))
+                }
                 _ => unreadable(error),
             }
         })?;
@@ -294,7 +298,7 @@ impl<C: Clone + Send + Sync + 'static> Registry<C> {
 pub(super) fn pointer_to(path: &Path) -> String {
     let segment = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", escape(key)),
+        Segment::Map { key } => format!("/{}", escape(&shown(key))),
         // A variant's name is no step in JSON, and what is not known cannot be pointed at.
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     };
@@ -307,7 +311,17 @@ fn escape(name: &str) -> String {
 
 /// Returns as much of a wrong value as an error repeats.
 fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+    first(text, SHOWN)
+}
+
+/// Says the same in as many words as an error has, where it repeats a long value.
+pub(super) fn in_few_words(error: serde_json::Error) -> serde_json::Error {
+    let said = error.to_string();
+    if said.chars().count() > SAID { serde_json::Error::custom(first(&said, SAID)) } else { error }
+}
+
+fn first(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -367,6 +381,23 @@ mod tests {
             let error = parse(changes.clone()).expect_err("refused");
             assert_eq!((error.refusal(), error.pointer().as_deref()), (Refusal::Invalid, Some(pointer)), "{changes}");
             assert!(error.to_string().contains(words), "{error} does not say {words}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_short_however_long_the_value_is() {
+        let long = "x".repeat(50_000);
+        for changes in [
+            json!({"specversion": long}),
+            json!({"id": {&long: 1}}),
+            json!({"runat": long}),
+            json!({"priority": long}),
+            json!({"traceparent": long}),
+            json!({&format!("{long}_"): 1}),
+        ] {
+            let error = parse(changes).expect_err("refused");
+            let pointer = error.pointer().unwrap_or_default();
+            assert!(error.to_string().len() < 1_200 && pointer.len() < 200, "{} {}", error, pointer.len());
         }
     }
 

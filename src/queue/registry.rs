@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     attempt::{Attempt, Finished},
-    envelope::pointer_to,
+    envelope::{in_few_words, pointer_to},
     job::{Job, JobError, JobOptions, Queue, RequestId, new_job},
     schema,
 };
@@ -190,7 +190,7 @@ fn prepare<J: Job>(
     let objects: Vec<String> =
         fields.iter().filter(|(_, value)| value.is_object()).map(|(name, _)| name.clone()).collect();
     let job: J = serde_path_to_error::deserialize(payload)
-        .map_err(|error| invalid(pointer_to(error.path()), error.into_inner()))?;
+        .map_err(|error| invalid(pointer_to(error.path()), in_few_words(error.into_inner())))?;
     let new = new_job(&job, lanes, request, requested_by, options).map_err(|source| invalid(String::new(), source))?;
     match objects.into_iter().find(|name| !new.payload.get(name).is_some_and(Value::is_object)) {
         Some(name) => Err(invalid(format!("/{name}"), serde_json::Error::custom("an object is not expected"))),

@@ -40,7 +40,7 @@ pub enum Invariant {
     NoDeathUnseen,
     /// What `verify` checks: events, numbers, statuses, sums, stored documents.
     Verified,
-    /// No process, lock, transaction or message is left.
+    /// No process, lock, transaction, message or file is left.
     NothingLeftBehind,
 }
 

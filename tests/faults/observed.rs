@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use crate::{producer::HandedIn, rest, site::Site};
+use crate::{producer::HandedIn, site::Site};
 
 /// Connections for `verify`.
 const READERS: u32 = 2;
@@ -76,6 +76,7 @@ pub struct Observed {
     /// What `billrunner verify` finds.
     pub findings: Vec<String>,
     pub left_behind: Vec<String>,
+    /// Files that killed workers left half written, and that were taken away.
     pub half_written_files: usize,
     pub completions: Vec<Completion>,
     /// The jobs that took longest from their acceptance, with what their attempts say.
@@ -84,7 +85,11 @@ pub struct Observed {
 
 impl Observed {
     /// Looks at all there is once everything has come to rest.
-    pub async fn after(site: &Site, may_workers_die: bool, left_behind: Vec<String>) -> Result<Self> {
+    pub async fn after(
+        site: &Site,
+        may_workers_die: bool,
+        (left_behind, half_written_files): (Vec<String>, usize),
+    ) -> Result<Self> {
         let pool = &site.producer.doors.pool;
         let handed_in = std::mem::take(&mut *site.producer.handed_in());
         let jobs: Vec<JobSeen> =
@@ -129,7 +134,7 @@ impl Observed {
             may_workers_die,
             findings: verify(site).await?,
             left_behind,
-            half_written_files: rest::half_written_files(site)?,
+            half_written_files,
             completions: completions.fetch_all(pool).await?,
             handed_in,
         })

@@ -31,7 +31,7 @@ pub struct Report {
     pub drained_within_secs: Option<f64>,
     pub recovery: Recovery,
     pub slowest: Vec<String>,
-    /// Files that killed workers were at, and nobody takes away.
+    /// Files that killed workers were at, and that were taken away.
     pub half_written_files: usize,
     pub violations: usize,
     pub violated: BTreeMap<Invariant, Vec<String>>,
@@ -124,7 +124,7 @@ impl Report {
                 "and until all that waited then was done, p50, p99",
                 format!("{:.1} s, {:.1} s", self.recovery.drained_p50, self.recovery.drained_p99),
             ),
-            ("files that killed workers left half written", self.half_written_files.to_string()),
+            ("files that killed workers left half written, taken away", self.half_written_files.to_string()),
             ("at the end, until nothing was left", seconds(self.drained_within_secs)),
         ];
         text.push_str("| | |\n|---|---|\n");

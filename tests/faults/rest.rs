@@ -1,6 +1,8 @@
 //! How a run comes to rest: everything is mended, what waits is done, workers stop; and what they leave behind.
 
 use std::{
+    fs::File,
+    num::NonZeroU16,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -8,6 +10,8 @@ use std::{
 use anyhow::Result;
 use billrunner::{
     domain::ids::JobId,
+    jobs::{PruneJobs, registry},
+    queue::{JobOptions, RequestId},
     store::{jobs, operator_actions::Operator},
 };
 use redis::AsyncCommands;
@@ -20,6 +24,10 @@ use crate::{producer::Ends, servers::until, site::Site, workers::LEASE};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Leases run out, and stale copies are removed, after the last job.
 const STREAMS_EMPTY_WITHIN: Duration = Duration::from_mins(1);
+/// How long it may take to have half-written files taken away.
+const TAKEN_AWAY_WITHIN: Duration = Duration::from_secs(20);
+/// By then nobody writes to such a file any more.
+const TWO_DAYS: Duration = Duration::from_hours(48);
 
 /// How the rest came about.
 #[derive(Debug, Default)]
@@ -72,15 +80,43 @@ async fn revive(pool: &PgPool, dead: &[Uuid]) -> Result<usize> {
     Ok(dead.len())
 }
 
-/// Stops everything that works and says what it leaves behind.
-pub async fn leave(site: &mut Site) -> Result<Vec<String>> {
-    let mut left = messages(site).await?;
+/// Stops everything that works and says what it leaves behind, and how many files of killed workers were taken away.
+pub async fn leave(site: &mut Site) -> Result<(Vec<String>, usize)> {
+    let half_written = half_written_files(site)?;
+    let mut left = match take_away(site, &half_written).await {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![format!("half-written files were not taken away: {error:#}")],
+    };
+    left.extend(messages(site).await?);
     for workplace in &mut site.machines.workplaces {
         left.extend(workplace.stop().await?);
     }
     left.extend(processes(site.machines.workplaces[0].program()));
     left.extend(in_postgres(&site.producer.doors.pool).await?);
-    Ok(left)
+    let mut files = half_written_files(site)?;
+    collect(&site.folder.path().join("temporary"), &mut files)?;
+    left.extend(files.iter().map(|path| format!("file {}", path.display())));
+    Ok((left, half_written.len()))
+}
+
+/// Has done what is done every hour, after files have lain there for days.
+async fn take_away(site: &Site, files: &[PathBuf]) -> Result<()> {
+    for path in files {
+        let file = File::options().write(true).open(path)?;
+        file.set_modified(file.metadata()?.modified()? - TWO_DAYS)?;
+    }
+    let prune = PruneJobs { retention_days: NonZeroU16::MAX };
+    let job = registry().prepare(&prune, RequestId::new("faults", "prune"), "operator", JobOptions::default())?;
+    let mut transaction = site.producer.doors.pool.begin().await?;
+    let id = jobs::accept(&mut transaction, &job).await?.id();
+    jobs::notify_dispatchers(&mut transaction).await?;
+    transaction.commit().await?;
+    until("what prunes", TAKEN_AWAY_WITHIN, || async {
+        let done = sqlx::query_scalar::<_, i32>("SELECT 1 FROM jobs WHERE id = $1 AND state = 'done'");
+        Ok(done.bind(id.0).fetch_optional(&site.producer.doors.pool).await?)
+    })
+    .await?;
+    Ok(())
 }
 
 /// Says which streams hold messages although no job is left.
@@ -140,15 +176,13 @@ async fn in_postgres(pool: &PgPool) -> Result<Vec<String>> {
     Ok([sessions, locks].concat())
 }
 
-/// Counts the files that workers were at when they were killed: charge files under way, and objects half written. Nobody
-/// reads them, and nobody takes them away yet: told of, and no violation.
-pub fn half_written_files(site: &Site) -> Result<usize> {
-    let (mut temporary, mut objects) = (Vec::new(), Vec::new());
-    collect(&site.folder.path().join("temporary"), &mut temporary)?;
+/// Finds the objects that workers were writing when they were killed.
+fn half_written_files(site: &Site) -> Result<Vec<PathBuf>> {
+    let mut objects = Vec::new();
     collect(&site.machines.objects.path, &mut objects)?;
     // As the object store names a file while it is being written.
     objects.retain(|path| path.to_string_lossy().contains('#'));
-    Ok(temporary.len() + objects.len())
+    Ok(objects)
 }
 
 fn collect(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {

@@ -123,6 +123,7 @@ impl Office {
         let context = change(Context {
             pool: pool.clone(),
             objects: ObjectStoreSettings::folder(folder.path()).open()?,
+            objects_folder: Some(folder.path().into()),
             mailer: Arc::new(Mailer::from_url(&sink.url())?),
             mail_domain: "test.example".into(),
             download_links: None,

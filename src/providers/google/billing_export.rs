@@ -385,6 +385,19 @@ mod tests {
     }
 
     #[test]
+    fn a_row_has_no_more_credits_than_fit_into_the_memory() {
+        let credits = |count: usize| format!("[{}]", vec!["{\"amount\":-1}"; count].join(","));
+        assert_eq!(charges(&[("credits", &credits(100))]).len(), 101);
+        let long = "x".repeat(1024 * 1024);
+        for changes in [&[("credits", credits(101).as_str())][..], &[("credits", &credits(64)), ("labels", &long)]] {
+            let shown = problems_of(&PROFILE, &changed(&SAMPLES[0], changes));
+            assert!(shown.len() == 1 && shown[0].ends_with("Google grants a handful"), "{shown:?}");
+        }
+        assert_eq!(charges(&[("credits", &credits(63)), ("labels", &long)]).len(), 64);
+        assert!(!problems_of(&PROFILE, &changed(&SAMPLES[0], &[("credits", &credits(100_000))])).is_empty());
+    }
+
+    #[test]
     fn rows_without_credits_are_one_charge() {
         for none in ["[]", ""] {
             assert_eq!(charges(&[("credits", none)]).len(), 1);

@@ -19,6 +19,13 @@ use crate::{
 const NOT_CREDITS: &str = "not a JSON list of credits; export it as TO_JSON_STRING(credits)";
 /// Numbered credits that are looked for. Google grants a handful on one row.
 const MAX_NUMBERED: usize = 20;
+/// Most credits of a row, each of which becomes a charge.
+const MAX_CREDITS: usize = 100;
+/// Most bytes of all these charges: each repeats what the row says.
+const MAX_CHARGES_BYTES: usize = 64 * 1024 * 1024;
+/// Longest JSON of credits.
+const MAX_JSON_BYTES: usize = 1024 * 1024;
+const TOO_MANY: &str = "more credits than a row of this length can have; Google grants a handful";
 
 /// A credit that Google granted on a row.
 #[derive(Debug, PartialEq)]
@@ -71,6 +78,9 @@ impl CreditColumns {
         }
         if let Some(text) = row.value(&self.json) {
             match parse(text) {
+                Some(parsed) if parsed.len() > MAX_CREDITS || parsed.len() * row.size_bytes() > MAX_CHARGES_BYTES => {
+                    row.refuse(&self.json, TOO_MANY);
+                }
                 Some(parsed) => credits.extend(parsed),
                 None => row.refuse(&self.json, NOT_CREDITS),
             }
@@ -92,6 +102,7 @@ struct JsonCredit<'a> {
 }
 
 fn parse(text: &str) -> Option<Vec<Credit>> {
+    let text = Some(text).filter(|text| text.len() <= MAX_JSON_BYTES)?;
     let parsed: Vec<JsonCredit<'_>> = serde_json::from_str(text).ok()?;
     parsed.into_iter().map(to_credit).collect()
 }

@@ -8,11 +8,16 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Months, NaiveDate};
 
-use super::{header::Column, row::Row};
+use super::{
+    header::Column,
+    row::{MAX_ID_BYTES, Row},
+};
 use crate::domain::billing_period::BillingPeriod;
 
 /// Payers that are kept; it bounds the memory. A file of more is refused for it when its rows are read.
 const MAX_PAYERS: usize = 10_000;
+/// A payer is one id or two; it bounds the memory too. Rows with a longer one are refused when they are read.
+const MAX_PAYER_BYTES: usize = 2 * MAX_ID_BYTES + 1;
 
 /// The latest month of each payer.
 #[derive(Debug, Default)]
@@ -21,7 +26,7 @@ pub struct BilledMonths(BTreeMap<String, BillingPeriod>);
 impl BilledMonths {
     /// Takes note of a row's month.
     pub fn see(&mut self, payer: String, month: BillingPeriod) {
-        if self.0.get(&payer).is_some_and(|latest| *latest >= month) {
+        if payer.len() > MAX_PAYER_BYTES || self.0.get(&payer).is_some_and(|latest| *latest >= month) {
             return;
         }
         if self.0.len() < MAX_PAYERS || self.0.contains_key(&payer) {
@@ -63,8 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn endlessly_many_payers_are_not_kept() {
+    fn endlessly_many_payers_are_not_kept_nor_endless_ones() {
         let mut months = BilledMonths::default();
+        months.see("x".repeat(MAX_PAYER_BYTES + 1), month("2026-08"));
+        assert_eq!(months.0.len(), 0);
         for payer in 0..=MAX_PAYERS {
             months.see(format!("{payer:05}"), month("2026-08"));
         }

@@ -1,5 +1,7 @@
 //! A header row, by the names as the file writes them and as a format knows them.
 
+use std::collections::HashSet;
+
 use crate::providers::Problem;
 
 /// The header row of a file, read as one format reads it.
@@ -98,15 +100,16 @@ impl Header {
     pub(super) fn repeated(&self, required: &[&[&str]]) -> Vec<Problem> {
         let required: Vec<String> =
             required.iter().flat_map(|names| names.iter().copied()).map(self.to_known_name).collect();
-        let is_repeated = |(at, name): &(usize, &HeaderName)| {
-            let by_known_name = required.contains(&name.known);
-            let same = |earlier: &HeaderName| {
-                earlier.written == name.written || (by_known_name && earlier.known == name.known)
-            };
-            !name.written.is_empty() && self.names.iter().take(*at).any(same)
-        };
-        let rule = "the header names this column twice";
-        let repeated = self.names.iter().enumerate().filter(is_repeated);
-        repeated.map(|(_, name)| Problem::new(self.line, Some(&name.written), None, rule)).collect()
+        let (mut written, mut known) = (HashSet::new(), HashSet::new());
+        let mut problems = Vec::new();
+        for name in self.names.iter().filter(|name| !name.written.is_empty()) {
+            let is_written_again = !written.insert(name.written.as_str());
+            let is_known_again = required.contains(&name.known) && !known.insert(name.known.as_str());
+            if is_written_again || is_known_again {
+                let rule = "the header names this column twice";
+                problems.push(Problem::new(self.line, Some(&name.written), None, rule));
+            }
+        }
+        problems
     }
 }

@@ -15,6 +15,10 @@ use crate::{
     providers::{Problem, RejectedFile},
 };
 
+/// Longest name of a column: names of columns that no format knows are kept with every charge. Tags of clouds have some
+/// hundred characters.
+const MAX_NAME_BYTES: usize = 1000;
+
 /// Why a row, or the rest of a file, cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -144,14 +148,16 @@ fn names(record: &Record) -> Result<Vec<String>, ReadError> {
     let mut names = Vec::with_capacity(record.field_count());
     for at in 0..record.field_count() {
         let field = record.field(at).unwrap_or_default();
-        match std::str::from_utf8(field) {
-            Ok(name) if !name.contains('\0') => names.push(name.trim().to_owned()),
-            _ => {
-                let rule = "the header is not UTF-8 text; save the file as UTF-8 CSV";
-                let shown = String::from_utf8_lossy(field);
-                return Err(ReadError::File(Problem::new(record.line(), None, Some(&shown), rule).into()));
+        let rule = match std::str::from_utf8(field) {
+            Ok(name) if name.len() > MAX_NAME_BYTES => "the name of the column is longer than 1000 bytes",
+            Ok(name) if !name.contains('\0') => {
+                names.push(name.trim().to_owned());
+                continue;
             }
-        }
+            _ => "the header is not UTF-8 text; save the file as UTF-8 CSV",
+        };
+        let shown = String::from_utf8_lossy(field);
+        return Err(ReadError::File(Problem::new(record.line(), None, Some(&shown), rule).into()));
     }
     Ok(names)
 }
@@ -166,6 +172,7 @@ fn of_record(error: RecordError, line: u64) -> ReadError {
 /// Of these kinds are the errors of the gzip decoder: the file's fault, unlike a failing disk.
 fn of_io(error: io::Error, line: u64) -> ReadError {
     match error.kind() {
+        io::ErrorKind::FileTooLarge => ReadError::File(Problem::new(line, None, None, error.to_string()).into()),
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
             let rule = format!("the gzip data is damaged: {error}");
             ReadError::File(Problem::new(line, None, None, rule).into())
@@ -362,6 +369,36 @@ mod tests {
         }
         let with_garbage = [whole, b"garbage".to_vec()].concat();
         assert!(read(&with_garbage).is_err());
+    }
+
+    #[test]
+    fn a_file_that_decompresses_to_far_more_than_it_is_is_not_read_to_its_end() {
+        let text = file(&[]);
+        let line = format!("{}\n", "x".repeat(1 << 20));
+        let endless = format!("{text}{}", line.repeat(100));
+        let bomb = flate2::read::GzEncoder::new(endless.as_bytes(), Compression::fast());
+        let last = ChargeReader::new(bomb, formats()).expect("a header").last();
+        let Some(Err(ReadError::File(rejected))) = last else { panic!("{last:?}") };
+        let shown = rejected.to_string();
+        assert!(shown.contains("the gzip data becomes more than 200 times as large"), "{shown}");
+    }
+
+    #[test]
+    fn a_file_of_equal_rows_is_read_to_its_end() {
+        let text = file(&[]);
+        let row = text.lines().last().expect("a row");
+        let rows = 5000;
+        let many = format!("{text}{}", format!("{row}\n").repeat(rows));
+        let packed = flate2::read::GzEncoder::new(many.as_bytes(), Compression::best());
+        assert_eq!(ChargeReader::new(packed, formats()).expect("a header").filter(Result::is_ok).count(), rows + 1);
+    }
+
+    #[test]
+    fn a_name_without_end_is_no_column() {
+        let (short, long) = ("x".repeat(MAX_NAME_BYTES), "x".repeat(MAX_NAME_BYTES + 1));
+        assert!(read(file(&[]).replace("ConsumedQuantity", &short).as_bytes()).is_ok());
+        let shown = problems(file(&[]).replace("ConsumedQuantity", &long).as_bytes()).join("\n");
+        assert!(shown.contains("the name of the column is longer than 1000 bytes") && shown.len() < 200, "{shown}");
     }
 
     #[test]

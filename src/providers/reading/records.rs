@@ -2,12 +2,15 @@
 //!
 //! The `csv` crate reads leniently: a quote that is never closed swallows the rows after it without an error, and with
 //! them money. Here that is an error, as is text after a closing quote. A quote inside an unquoted field is read as it
-//! stands, lines end in LF, CRLF or CR, and blank lines are skipped. Memory is bounded by [`MAX_RECORD_BYTES`].
+//! stands, lines end in LF, CRLF or CR, and blank lines are skipped. Memory is bounded by
+//! [`MAX_RECORD_BYTES`] and [`MAX_FIELDS`].
 
 use std::io::{self, BufRead, BufReader, Read};
 
 /// Longest record read: tags of hundreds of kilobytes occur, more is a quote that is never closed.
 const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
+/// Most fields of a record: providers write hundreds, and a column for each tag. Commas alone are no bytes of a record.
+const MAX_FIELDS: usize = 10_000;
 /// Bytes asked of the input at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -111,6 +114,10 @@ impl<R: Read> Records<R> {
             let (used, next) = cursor.advance(chunk, state, record)?;
             self.input.consume(used);
             state = next;
+            if record.ends.len() > MAX_FIELDS {
+                let rule = "the row has more than 10000 fields; the rest was not read";
+                return Err(RecordError::Malformed { line: record.line, rule });
+            }
             if state == State::RecordEnd {
                 if !record.is_blank() {
                     return Ok(true);
@@ -282,6 +289,17 @@ mod tests {
     fn an_endless_field_is_refused_before_it_fills_the_memory() {
         let endless = b"a\n\"".chain(io::repeat(b'x'));
         assert!(matches!(split(endless), Err(RecordError::Malformed { line: 2, .. })));
+    }
+
+    #[test]
+    fn endlessly_many_fields_are_refused_before_they_fill_the_memory() {
+        for commas in ["a\n,".as_bytes(), b"a\n\"\"".as_slice()] {
+            let endless = commas.chain(io::repeat(b','));
+            assert!(matches!(split(endless), Err(RecordError::Malformed { line: 2, .. })));
+        }
+        let most = ",".repeat(MAX_FIELDS - 1);
+        assert_eq!(split(most.as_bytes()).map(|rows| rows[0].1.len()).ok(), Some(MAX_FIELDS));
+        assert!(split(format!("{most},\n").as_bytes()).is_err());
     }
 
     proptest! {

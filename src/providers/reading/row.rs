@@ -27,7 +27,7 @@ const NOT_AN_INSTANT: &str = "not an ISO 8601 instant; write it such as 2026-10-
 const NOT_A_CURRENCY: &str = "not an ISO 4217 currency with a minor unit; write its three-letter code, such as EUR";
 const NULL: &str = "must not be null";
 /// Longest account id: ids are indexed, and a Postgres index entry holds 2.7 kB.
-const MAX_ID_BYTES: usize = 1000;
+pub(super) const MAX_ID_BYTES: usize = 1000;
 /// A billing period outside these years is a mistake, and would cost a table partition.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2100;
 
@@ -124,6 +124,11 @@ impl<'a> Row<'a> {
             _ => field.trim().is_empty(),
         };
         (!is_null).then_some(field)
+    }
+
+    /// Returns how long the row is, without what separates its fields.
+    pub fn size_bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// Returns a copy of [`Self::value`].
