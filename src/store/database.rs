@@ -104,7 +104,13 @@ pub fn scrape_pool(handlers: &PgPool) -> PgPool {
 /// Opens a pool for the pages of the console, with the connections of the given one: a search is planned for what it looks
 /// for, and given up when it takes longer than anybody waits.
 pub fn console_pool(pages: &PgPool) -> PgPool {
-    let settings = [("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "5000")];
+    // What pages ask for lies in memory, behind an index: priced as disks were, reading all jobs that wait seems cheaper.
+    let settings = [
+        ("plan_cache_mode", "force_custom_plan"),
+        ("random_page_cost", "1.1"),
+        ("jit", "off"),
+        ("statement_timeout", "5000"),
+    ];
     let options = pages.connect_options().as_ref().clone().options(settings);
     pages.options().clone().min_connections(0).connect_lazy_with(options)
 }
