@@ -210,6 +210,16 @@ fn units_are_well_formed_and_locked_down() -> Result<()> {
 }
 
 #[test]
+fn the_image_says_what_the_program_is_made_of() -> Result<()> {
+    let (container, page) = (read("ops/Containerfile")?, read("docs/SECURITY.md")?);
+    let bill = "/usr/share/doc/billrunner/billrunner.cdx.json";
+    ensure!(
+        container.contains(&format!("bin/sbom /image{bill}")) && page.contains(bill) && page.contains("`bin/sbom`")
+    );
+    Ok(())
+}
+
+#[test]
 fn the_container_needs_no_shell_no_root_and_no_writable_root() -> Result<()> {
     let text = read("ops/Containerfile")?;
     let image = text.rsplit("\nFROM ").next().context("a last stage")?;

@@ -1,6 +1,6 @@
 //! From a request's body to envelopes: which media types are read, how much of them, and for how long they are waited for.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use axum::{
     body::{Bytes, to_bytes},
@@ -8,6 +8,10 @@ use axum::{
     http::{HeaderMap, header},
 };
 use http_body_util::LengthLimitError;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::Problem;
@@ -16,6 +20,8 @@ use super::Problem;
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Most jobs in a batch.
 pub const MAX_BATCH: usize = 500;
+/// How much is said of what is no array: the words may repeat all of it.
+const MAX_ERROR_CHARS: usize = 200;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,13 +60,49 @@ pub async fn read(request: Request) -> Result<Sent, Problem> {
 }
 
 fn read_batch(bytes: &[u8]) -> Result<Sent, Problem> {
-    let items: Vec<Box<RawValue>> = serde_json::from_slice(bytes)
-        .map_err(|error| Problem::unreadable(format!("not a JSON array of CloudEvents envelopes: {error}")))?;
-    if items.len() > MAX_BATCH {
-        let count = items.len();
+    let Items { kept, count } = serde_json::from_slice(bytes).map_err(|error| {
+        let why: String = error.to_string().chars().take(MAX_ERROR_CHARS).collect();
+        Problem::unreadable(format!("not a JSON array of CloudEvents envelopes: {why}"))
+    })?;
+    if count > MAX_BATCH {
         return Err(Problem::too_large(format!("the batch has {count} items; send {MAX_BATCH} at most")));
     }
-    Ok(Sent::Batch(items))
+    Ok(Sent::Batch(kept))
+}
+
+/// The items of an array, no more of them kept than are taken: two million fit into a body.
+struct Items {
+    kept: Vec<Box<RawValue>>,
+    count: usize,
+}
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array;
+
+        impl<'de> Visitor<'de> for Array {
+            type Value = Items;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Items, A::Error> {
+                let mut items = Items { kept: Vec::new(), count: 0 };
+                while items.kept.len() < MAX_BATCH {
+                    let Some(item) = array.next_element()? else { break };
+                    items.kept.push(item);
+                }
+                items.count = items.kept.len();
+                while array.next_element::<IgnoredAny>()?.is_some() {
+                    items.count += 1;
+                }
+                Ok(items)
+            }
+        }
+
+        deserializer.deserialize_seq(Array)
+    }
 }
 
 fn too_large() -> Problem {
@@ -89,4 +131,26 @@ fn media_type(headers: &HeaderMap) -> Result<&'static str, Problem> {
             format!("content-type `{content_type}` is not read; known: {EVENT}, {BATCH}, {JSON}, all in utf-8");
         Problem::unsupported_media_type(detail)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_endless_batch_no_more_is_kept_than_is_taken() {
+        let many = format!("[1{}]", ",1".repeat(1_000_000));
+        let Items { kept, count } = serde_json::from_str(&many).expect("an array");
+        assert_eq!((kept.len(), count), (MAX_BATCH, 1_000_001));
+        let Items { kept, count } = serde_json::from_str("[{}, 1]").expect("an array");
+        assert_eq!((kept.iter().map(|item| item.get()).collect::<Vec<_>>(), count), (vec!["{}", "1"], 2));
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused_in_a_few_words() {
+        for text in [format!("\"{}\"", "x".repeat(100_000)), format!("[1{}", ",1".repeat(1000)), "[1] []".to_owned()] {
+            let Err(refused) = read_batch(text.as_bytes()) else { panic!("accepted") };
+            assert!(serde_json::to_string(&refused).expect("a problem").len() < 800, "{}", text.len());
+        }
+    }
 }
