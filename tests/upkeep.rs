@@ -168,6 +168,14 @@ async fn old_finished_jobs_go_in_small_steps_and_nothing_else_does() -> Result<(
 }
 
 #[tokio::test]
+async fn what_is_to_be_kept_for_longer_than_there_were_computers_is_kept() -> Result<()> {
+    let desk = desk_in_september().await?;
+    let prune = PruneJobs { retention_days: NonZeroU16::MAX };
+    assert!(desk.office.done(&prune).await?.starts_with("0 jobs, 0 refused requests"));
+    desk.close().await
+}
+
+#[tokio::test]
 async fn what_a_killed_worker_left_half_written_goes_after_a_day() -> Result<()> {
     let desk = desk_in_september().await?;
     let folder = desk.office.context.objects_folder.clone().context("a folder")?.join("documents/reseller/invoice");

@@ -444,7 +444,9 @@ pub(super) async fn remove_idle_consumers(connection: &mut MultiplexedConnection
 
 /// Deletes a stream's entries that were added before an instant. Returns how many.
 pub(super) async fn trim(connection: &mut MultiplexedConnection, key: &str, before: DateTime<Utc>) -> RedisResult<u64> {
-    redis::cmd("XTRIM").arg(key).arg("MINID").arg(before.timestamp_millis()).query_async(connection).await
+    // Redis knows no time before 1970.
+    let before = before.timestamp_millis().max(0);
+    redis::cmd("XTRIM").arg(key).arg("MINID").arg(before).query_async(connection).await
 }
 
 /// Reads an entry as a message.

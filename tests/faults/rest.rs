@@ -26,6 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const STREAMS_EMPTY_WITHIN: Duration = Duration::from_mins(1);
 /// How long it may take to have half-written files taken away.
 const TAKEN_AWAY_WITHIN: Duration = Duration::from_secs(20);
+/// As long as schedules have it.
+const RETENTION_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("not zero");
 /// By then nobody writes to such a file any more.
 const TWO_DAYS: Duration = Duration::from_hours(48);
 
@@ -105,7 +107,7 @@ async fn take_away(site: &Site, files: &[PathBuf]) -> Result<()> {
         let file = File::options().write(true).open(path)?;
         file.set_modified(file.metadata()?.modified()? - TWO_DAYS)?;
     }
-    let prune = PruneJobs { retention_days: NonZeroU16::MAX };
+    let prune = PruneJobs { retention_days: RETENTION_DAYS };
     let job = registry().prepare(&prune, RequestId::new("faults", "prune"), "operator", JobOptions::default())?;
     let mut transaction = site.producer.doors.pool.begin().await?;
     let id = jobs::accept(&mut transaction, &job).await?.id();
