@@ -253,7 +253,7 @@ pub(super) fn who_is_told(
 }
 
 /// Returns the rendering of every document the provider offers, for the invoice's new version, each with its key. E-invoices
-/// are for those who give both countries, and not of what is void.
+/// are for those who give both countries, and of what has lines and is not void.
 pub(super) fn renderings(state: &InvoiceState) -> Result<Vec<(RenderDocument, String)>, JobError> {
     let profile = providers::find(&state.key.provider).map_err(JobError::permanent)?;
     let rendering = |kind: &DocumentKind| {
@@ -267,7 +267,7 @@ pub(super) fn renderings(state: &InvoiceState) -> Result<Vec<(RenderDocument, St
         let key = job.key(&documents::template_hash(*kind, None));
         (job, key)
     };
-    let is_ubl_wanted = state.names_countries && state.status != InvoiceStatus::Void;
+    let is_ubl_wanted = state.can_be_ubl && state.status != InvoiceStatus::Void;
     let is_wanted = |kind: &&DocumentKind| **kind != DocumentKind::Ubl || is_ubl_wanted;
     Ok(profile.documents.iter().filter(is_wanted).map(rendering).collect())
 }

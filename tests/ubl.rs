@@ -96,6 +96,22 @@ async fn without_a_country_no_e_invoice_is_tried_and_asked_for_it_says_what_to_d
 }
 
 #[tokio::test]
+async fn of_an_invoice_without_lines_no_e_invoice_is_tried() -> Result<()> {
+    let desk = Desk::with_costs(&["0"]).await?;
+    desk.close_month().await?;
+    desk.office.done(&desk.to(desk.id(0).await?, InvoiceStatus::Open)).await?;
+    desk.office.settled().await?;
+    let invoice = desk.live(0).await?;
+    assert!(invoice.lines.is_empty());
+    let unfinished: Vec<(String, Option<String>)> =
+        sqlx::query_as("SELECT kind, last_error FROM jobs WHERE state = 'dead'").fetch_all(&desk.office.pool).await?;
+    assert_eq!((desk.stored_ubl().await?, unfinished), (vec![], vec![]), "nothing was tried");
+    let refused = desk.office.refused(&rendering(&invoice, DocumentKind::Ubl)).await?;
+    assert!(refused.ends_with("has no ubl: it has no lines (BR-16); ask for another document"), "{refused}");
+    desk.close().await
+}
+
+#[tokio::test]
 async fn countries_are_frozen_on_the_invoice_make_drafts_stale_and_are_written_out_with_the_directory() -> Result<()> {
     let desk = Desk::with_drafts(1).await?;
     let draft = desk.live(0).await?;

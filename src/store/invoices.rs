@@ -56,8 +56,8 @@ pub struct InvoiceState {
     pub stale: bool,
     /// BCP 47 tag.
     pub language: String,
-    /// Whether both parties have a country, as who wants e-invoices gives them.
-    pub names_countries: bool,
+    /// Whether both parties have a country, as who wants e-invoices gives them, and there is a line to print.
+    pub can_be_ubl: bool,
 }
 
 struct StateRow {
@@ -74,7 +74,7 @@ struct StateRow {
     total: BigDecimal,
     stale: bool,
     language: String,
-    names_countries: bool,
+    can_be_ubl: bool,
 }
 
 impl StateRow {
@@ -96,7 +96,7 @@ impl StateRow {
             total: self.total,
             stale: self.stale,
             language: self.language,
-            names_countries: self.names_countries,
+            can_be_ubl: self.can_be_ubl,
         })
     }
 }
@@ -148,7 +148,9 @@ pub async fn lock(
         StateRow,
         r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
                   billing_period_end, currency, kind, status, version, document_id, total, stale, language,
-                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AS "names_countries!"
+                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AND EXISTS (
+                      SELECT FROM invoice_lines AS line
+                      WHERE (line.reseller_id, line.invoice_id) = (invoices.reseller_id, invoices.id)) AS "can_be_ubl!"
            FROM invoices WHERE reseller_id = $1 AND id = $2 FOR NO KEY UPDATE"#,
         reseller_id.0,
         id.0,
@@ -167,7 +169,9 @@ pub async fn lock_live(connection: &mut PgConnection, key: &InvoiceKey) -> sqlx:
         StateRow,
         r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
                   billing_period_end, currency, kind, status, version, document_id, total, stale, language,
-                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AS "names_countries!"
+                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AND EXISTS (
+                      SELECT FROM invoice_lines AS line
+                      WHERE (line.reseller_id, line.invoice_id) = (invoices.reseller_id, invoices.id)) AS "can_be_ubl!"
            FROM invoices
            WHERE reseller_id = $1 AND customer_id = $2 AND provider = $3 AND billing_period_start = $4 AND currency = $5
              AND status NOT IN ('void', 'discarded') FOR NO KEY UPDATE"#,
@@ -196,7 +200,9 @@ pub async fn lock_drafts(
         StateRow,
         r#"SELECT id AS "id: InvoiceId", customer_id AS "customer_id: CustomerId", provider, billing_period_start,
                   billing_period_end, currency, kind, status, version, document_id, total, stale, language,
-                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AS "names_countries!"
+                  coalesce(reseller_details ? 'country' AND customer_details ? 'country', false) AND EXISTS (
+                      SELECT FROM invoice_lines AS line
+                      WHERE (line.reseller_id, line.invoice_id) = (invoices.reseller_id, invoices.id)) AS "can_be_ubl!"
            FROM invoices
            WHERE reseller_id = $1 AND provider = $2 AND billing_period_start = $3 AND status = 'draft'
              AND id > coalesce($4::uuid, '00000000-0000-0000-0000-000000000000')

@@ -213,11 +213,15 @@ async fn hold_back_dispatches(connection: &mut PgConnection) -> sqlx::Result<()>
     sqlx::query!("LOCK TABLE queue_controls IN ACCESS EXCLUSIVE MODE").execute(connection).await.map(drop)
 }
 
-/// Takes back what was sent to workers and not started: due again, as if never sent.
+/// Takes back what was sent to workers and not started: due again, as if never sent. In the order of ids, as workers claim
+/// it: two that wait for each other would cost one of them its transaction.
 async fn take_back(connection: &mut PgConnection, queue: &str) -> sqlx::Result<u64> {
     let taken_back = sqlx::query!(
-        "UPDATE jobs SET state = 'scheduled', attempt = attempt - 1
-         WHERE state = 'dispatched' AND $1 IN (queue, split_part(queue, '.', 1))",
+        "WITH sent AS MATERIALIZED (
+             SELECT id FROM jobs WHERE state = 'dispatched' AND $1 IN (queue, split_part(queue, '.', 1))
+             ORDER BY id FOR UPDATE
+         )
+         UPDATE jobs SET state = 'scheduled', attempt = attempt - 1 FROM sent WHERE jobs.id = sent.id",
         queue,
     )
     .execute(connection)

@@ -44,7 +44,8 @@ pub struct ClaimedJob {
     pub requested_by: String,
 }
 
-/// Claims the attempts that messages stand for. A message without a row in the answer is a stale copy.
+/// Claims the attempts that messages stand for, in the order of ids, as a pause takes them back. A message without a row in
+/// the answer is a stale copy.
 ///
 /// # Errors
 /// When the database fails; nothing is claimed then.
@@ -57,7 +58,9 @@ pub async fn claim(
     if faults::is_planted(Mutation::ClaimGuardSkipped) {
         return mutations::claim_unguarded(connection, worker, messages).await;
     }
-    let (ids, attempts) = unzip(messages.iter().copied());
+    let mut messages = messages.to_vec();
+    messages.sort_unstable();
+    let (ids, attempts) = unzip(messages.into_iter());
     sqlx::query_as!(
         ClaimedJob,
         r#"UPDATE jobs SET state = 'running', started_attempt = jobs.attempt, worker_id = $3, checked_at = now(),
