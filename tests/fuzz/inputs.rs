@@ -3,7 +3,7 @@
 //! Bytes at random hardly get past the first check of a reader. So words that mean something to it are put in, pieces are
 //! taken out, doubled and mixed with those of other files.
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, path::Path, process::Command};
 
 use bolero::{Driver, ValueGenerator};
 
@@ -43,12 +43,13 @@ const ODD: [&str; 24] = [
     "x",
 ];
 
-/// Bytes, shown so that `printf '%b'` writes them again.
+/// Bytes, shown as the command of a shell that writes them again.
 pub struct Input(pub Vec<u8>);
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "printf '%b' '{}'", self.0.escape_ascii())
+        let text = self.0.escape_ascii().to_string().replace("\\'", "\\x27");
+        write!(f, "printf '%b' '{text}'")
     }
 }
 
@@ -155,4 +156,11 @@ fn line_at(bytes: &[u8], at: usize) -> std::ops::Range<usize> {
     let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |before| before + 1);
     let end = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |length| at + length + 1);
     start..end
+}
+
+#[test]
+fn an_input_is_shown_so_that_a_shell_writes_it_again() {
+    let every_byte = Input((0..=255).chain(*b"\\'\\\\'%s\\x00\"").collect());
+    let written = Command::new("bash").args(["-c", &format!("{every_byte:?}")]).output().expect("a shell");
+    assert_eq!(written.stdout, every_byte.0);
 }

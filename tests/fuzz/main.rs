@@ -5,6 +5,7 @@
 //! longer, guided by coverage, and what becomes of what it finds.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test ends where what it expects does not hold")]
+#![expect(clippy::print_stdout, reason = "where a test fails, what it was at is shown")]
 
 /// Runs a target: a function that panics where an input breaks the property.
 macro_rules! fuzz {

@@ -390,7 +390,7 @@ mod tests {
         let rows = 5000;
         let many = format!("{text}{}", format!("{row}\n").repeat(rows));
         let packed = flate2::read::GzEncoder::new(many.as_bytes(), Compression::best());
-        assert_eq!(ChargeReader::new(packed, formats()).expect("a header").filter(Result::is_ok).count(), rows + 1);
+        assert_eq!(ChargeReader::new(packed, formats()).expect("a header").flatten().count(), rows + 1);
     }
 
     #[test]
