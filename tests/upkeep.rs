@@ -103,7 +103,7 @@ async fn fails_and_is_tried_again<J: Job<Context = billrunner::context::Context>
 async fn delivery_reports_go_once_they_are_old_and_no_job_names_them() -> Result<()> {
     let database = TestDatabase::new().await?;
     let business = Business::open(&database.pool, 1).await?;
-    let in_a_year = Clock::Fixed(chrono::Utc::now() + chrono::Days::new(365));
+    let in_a_year = Clock::Fixed(Clock::System.now() + chrono::Days::new(365));
     let desk = Desk::of(database, business, in_a_year).await?;
     let objects = &desk.office.context.objects;
     let [named, nobodys] = ["a", "b"].map(|digit| bounce_location(&digit.repeat(64)).expect("a sha256"));
