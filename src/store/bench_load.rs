@@ -238,6 +238,16 @@ pub async fn count_documents(connection: &mut PgConnection, each: i64) -> sqlx::
     .await
 }
 
+/// Counts the changes of invoices that were open already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_changes(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT count(*) FROM invoice_events WHERE name IN ('closed', 'reopened', 'voided')")
+        .fetch_one(connection)
+        .await
+}
+
 /// Counts the jobs that ended in a state, by kind.
 ///
 /// # Errors

@@ -32,8 +32,7 @@ pub struct Urgent {
 /// What was sent.
 #[derive(Debug, Default)]
 pub struct Sent {
-    pub changes: usize,
-    /// Of each, the seconds from when it was to be sent until it was accepted.
+    /// Of each change, the seconds from when it was to be sent until it was accepted.
     pub to_acceptance: Vec<f64>,
 }
 
@@ -63,7 +62,6 @@ impl Urgent {
                 force: false,
             };
             client.hand_in(envelope(&change, &Uuid::now_v7().to_string(), URGENT)?).await?;
-            sent.changes += 1;
             sent.to_acceptance.push(due.elapsed().as_secs_f64());
         }
         Ok(sent)
