@@ -184,6 +184,8 @@ impl OpenInvoices {
         for (state, _) in &opened {
             documents.extend(renderings(state)?);
         }
+        // Who renders the documents of one invoice at the same time waits for its row, so neighbours are of different ones.
+        documents.sort_by_key(|(document, _)| document.kind);
         effects.enqueue_all(documents).await
     }
 }

@@ -46,6 +46,7 @@ mod invoice_guards;
 mod invoice_status;
 mod job_rates;
 mod lifecycle_properties;
+mod load;
 mod long_jobs;
 mod mail_bounces;
 mod mail_flow;

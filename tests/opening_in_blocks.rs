@@ -1,5 +1,7 @@
 //! A month's drafts opened all at once: the same rows as one by one, whole blocks under kill -9, and no hole in the numbers.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use billrunner::{
     clock::Clock,
@@ -324,4 +326,22 @@ async fn opening_all_at_once_leaves_the_rows_that_opening_one_by_one_leaves() ->
         assert_eq!(at_once, one_by_one);
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn documents_that_are_rendered_at_the_same_time_are_of_different_invoices() -> Result<()> {
+    let count = 6;
+    let desk = Desk::with_drafts(count).await?;
+    desk.pause("documents").await?;
+    desk.office.done(&open_all(&desk.business)).await?;
+    let invoices: Vec<String> = sqlx::query_scalar(
+        "SELECT payload ->> 'invoice_id' FROM jobs WHERE kind = 'render_document'
+         ORDER BY dispatch_rank(run_at, priority), id",
+    )
+    .fetch_all(&desk.office.pool)
+    .await?;
+    assert_eq!(invoices.len(), count * DocumentKind::ALL.len());
+    let are_different = |some: &[String]| some.iter().collect::<BTreeSet<_>>().len() == some.len();
+    assert!(invoices.windows(count).all(are_different), "{invoices:#?}");
+    desk.close().await
 }

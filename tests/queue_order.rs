@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use billrunner::queue::{JobOptions, WorkerSettings};
+use billrunner::{
+    queue::{JobOptions, WorkerSettings},
+    store::{
+        database,
+        jobs::{self, Room},
+    },
+};
 use chrono::{DateTime, Utc};
 
 use crate::support::{
@@ -66,4 +72,48 @@ async fn one_providers_lane_does_not_hold_up_anothers() -> Result<()> {
     assert_eq!(wait_for(bench.pool(), google).await?.0.state, "done");
     settled(bench.pool()).await?;
     worker.stop().await
+}
+
+/// Puts so many jobs into a lane, due after so many seconds.
+async fn insert_jobs(bench: &Bench, queue: &str, count: i32, due_after_secs: i32) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO jobs (id, kind, queue, payload, payload_hash, source, external_id, max_attempts, run_at, requested_by)
+         SELECT gen_random_uuid(), 'task', $1, '{}', sha256('{}'), 'test', gen_random_uuid()::text, 1,
+             now() + $3 * interval '1 second', 'tester' FROM generate_series(1, $2) AS n",
+    )
+    .bind(queue)
+    .bind(count)
+    .bind(due_after_secs)
+    .execute(bench.pool())
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_round_reads_what_it_sends_however_much_waits_and_however_empty_the_queue_was_when_analyzed() -> Result<()> {
+    let bench = Bench::new().await?;
+    insert_jobs(&bench, "documents", 1, 0).await?;
+    sqlx::query("UPDATE jobs SET state = 'done', finished_at = now()").execute(bench.pool()).await?;
+    sqlx::raw_sql("VACUUM ANALYZE jobs").execute(&mut bench.database.connect_as_owner().await?).await?;
+    insert_jobs(&bench, "documents", 3000, -60).await?;
+    insert_jobs(&bench, "mail", 3000, 86_400).await?;
+    let rooms = ["billing", "documents", "mail", "status"].map(|queue| Room {
+        queue: queue.to_owned(),
+        places: 10,
+        bound: queue.to_owned(),
+        bound_places: None,
+    });
+    let flow = database::flow_pool(bench.pool());
+    // From the sixth round on the plan is no longer made for the round.
+    for _ in 0..8 {
+        let mut transaction = flow.begin().await?;
+        assert_eq!(jobs::take_due(&mut transaction, &rooms, false).await?.len(), 10);
+        let read: i64 =
+            sqlx::query_scalar("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relid = 'jobs'::regclass")
+                .fetch_one(&mut *transaction)
+                .await?;
+        assert!((10..=100).contains(&read), "{read} rows are read for 10 jobs");
+        transaction.rollback().await?;
+    }
+    Ok(())
 }

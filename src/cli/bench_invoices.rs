@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -22,7 +21,9 @@ use uuid::Uuid;
 use super::{
     Failure, Output,
     bench::{USED, settings},
-    enqueue, setup,
+    enqueue,
+    load::processes::{self, Usage},
+    setup,
 };
 use crate::{
     clock::Clock,
@@ -48,8 +49,6 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Connections beside one for each job that runs.
 const CONNECTIONS: u32 = 4;
-/// What the kernel counts a process's time in (`USER_HZ` of Linux).
-const TICKS_PER_SECOND: f64 = 100.0;
 const OPERATOR: Operator<'_> = Operator { name: "bench", reason: "rendering is measured elsewhere" };
 
 /// Arguments of `bench invoices`.
@@ -110,7 +109,8 @@ pub async fn run(arguments: Arguments, config: &Config, output: Output) -> anyho
     }
     setup::migrate(url).await?;
     let reseller_id = ResellerId::new();
-    let size = Size { customers: arguments.customers, charges: arguments.charges, services: arguments.services };
+    let Arguments { customers, charges, services, .. } = arguments;
+    let size = Size { customers, after: 0, charges, services };
     let period: BillingPeriod = "2026-01".parse()?;
     let providers: Vec<&'static str> =
         providers::all().iter().map(|profile| profile.id).take(usize::from(arguments.providers)).collect();
@@ -317,44 +317,13 @@ struct Processor {
 impl Processor {
     async fn look(pool: &PgPool) -> anyhow::Result<Self> {
         let backend = bench::backend_process(&mut *pool.acquire().await?).await?;
-        let client = Usage::read("self").map_or(0.0, |usage| usage.own);
-        let Some(server) = Usage::read(&backend.to_string()).map(|usage| usage.parent) else {
-            return Ok(Self { postgres: f64::NAN, client });
-        };
-        let mut postgres = Usage::read(&server).map_or(0.0, |usage| usage.own + usage.of_ended_children);
-        for entry in fs::read_dir("/proc")?.flatten() {
-            let usage = Usage::read(&entry.file_name().to_string_lossy());
-            postgres += usage.filter(|usage| usage.parent == server).map_or(0.0, |usage| usage.own);
-        }
-        Ok(Self { postgres, client })
+        let client = Usage::read(std::process::id()).map_or(0.0, |usage| usage.own);
+        Ok(Self { postgres: processes::seconds_of_postgres(backend)?.unwrap_or(f64::NAN), client })
     }
 
     /// Returns how many cores each kept busy meanwhile.
     fn since(&self, before: &Self, seconds: f64) -> (f64, f64) {
         ((self.postgres - before.postgres) / seconds, (self.client - before.client) / seconds)
-    }
-}
-
-/// What the kernel says of a process, in `/proc/<id>/stat`.
-struct Usage {
-    parent: String,
-    own: f64,
-    of_ended_children: f64,
-}
-
-impl Usage {
-    fn read(process: &str) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // Behind the name, which may hold anything: state, parent, …; times are the 12th to 15th field from there.
-        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
-        let seconds = |field: usize| -> Option<f64> {
-            fields.get(field)?.parse::<f64>().ok().map(|ticks| ticks / TICKS_PER_SECOND)
-        };
-        Some(Self {
-            parent: (*fields.get(1)?).to_owned(),
-            own: seconds(11)? + seconds(12)?,
-            of_ended_children: seconds(13)? + seconds(14)?,
-        })
     }
 }
 

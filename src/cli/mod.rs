@@ -28,6 +28,7 @@ mod export_focus;
 mod import;
 mod invoices;
 mod jobs;
+mod load;
 mod mail;
 mod mail_preview;
 mod month;

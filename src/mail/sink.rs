@@ -1,16 +1,20 @@
-//! A small real SMTP server that keeps what it is sent: for `billrunner demo`, and for tests that break it on purpose.
+//! A small real SMTP server that keeps what it is sent: for `billrunner demo`, for measuring, and for tests that break it
+//! on purpose.
 //!
 //! It listens on this machine only, at a port of the system's choosing, and stops when dropped.
 
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+use mail_parser::{Message, MessageParser};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -46,6 +50,8 @@ pub struct Sink {
 struct Shared {
     folder: Option<PathBuf>,
     received: watch::Sender<Vec<ReceivedMail>>,
+    /// How often each Message-ID came, where nothing else is kept.
+    counted: Option<Mutex<HashMap<String, u32>>>,
     script: Script,
     connections: AtomicUsize,
 }
@@ -56,11 +62,24 @@ impl Sink {
     /// # Errors
     /// When the system has no port left.
     pub async fn start(folder: Option<PathBuf>) -> io::Result<Self> {
+        Self::listen(folder, None).await
+    }
+
+    /// Starts to listen, and keeps of each mail its Message-ID only: for more mails than memory holds.
+    ///
+    /// # Errors
+    /// When the system has no port left.
+    pub async fn start_counting() -> io::Result<Self> {
+        Self::listen(None, Some(Mutex::default())).await
+    }
+
+    async fn listen(folder: Option<PathBuf>, counted: Option<Mutex<HashMap<String, u32>>>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             folder,
             received: watch::Sender::default(),
+            counted,
             script: Script::default(),
             connections: AtomicUsize::new(0),
         });
@@ -76,6 +95,12 @@ impl Sink {
     /// Returns all mails so far, in the order they came.
     pub fn received(&self) -> Vec<ReceivedMail> {
         self.shared.received.borrow().clone()
+    }
+
+    /// Returns how often each Message-ID came, without its angle brackets, where mails are counted.
+    pub fn counts(&self) -> HashMap<String, u32> {
+        let counted = self.shared.counted.as_ref();
+        counted.map(|counted| counted.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
     }
 
     /// Waits until there are this many mails and returns them.
@@ -119,6 +144,12 @@ impl Drop for Sink {
 
 impl Shared {
     async fn keep(&self, mail: ReceivedMail) -> io::Result<()> {
+        if let Some(counted) = &self.counted {
+            let parsed = MessageParser::default().parse_headers(&mail.content);
+            let id = parsed.as_ref().and_then(Message::message_id).unwrap_or_default().to_owned();
+            *counted.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
+            return Ok(());
+        }
         let mut number = 0;
         let content = mail.content.clone();
         self.received.send_modify(|mails| {

@@ -1,5 +1,5 @@
-//! What `billrunner bench invoices` measures with: customers and charges made by Postgres itself, and the plain statements
-//! that are the limit of what can be reached.
+//! What `billrunner bench invoices` and `bench month-end` measure with: customers and charges made by Postgres itself, and
+//! the plain statements that are the limit of what can be reached.
 //!
 //! Needs the owner's login to fill; the caller has made sure that the database is the benchmark's.
 
@@ -9,14 +9,17 @@ use chrono::NaiveDate;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use tracing::log::LevelFilter;
+use uuid::Uuid;
 
-use crate::domain::ids::ResellerId;
+use crate::domain::ids::{CustomerId, ResellerId};
 
 /// How much to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Customers, each with one account at each provider.
     pub customers: i32,
+    /// Customers before the first of them, who have no charges in a month.
+    pub after: i32,
     /// Charges of each account.
     pub charges: i32,
     /// Services that the charges are of: lines of an invoice.
@@ -24,7 +27,7 @@ pub struct Size {
 }
 
 /// Connects as the owner.
-async fn connect(url: &SecretString) -> sqlx::Result<PgConnection> {
+pub(super) async fn connect(url: &SecretString) -> sqlx::Result<PgConnection> {
     let options: PgConnectOptions = url.expose_secret().parse()?;
     options
         .options([("search_path", "billrunner,public")])
@@ -32,6 +35,11 @@ async fn connect(url: &SecretString) -> sqlx::Result<PgConnection> {
         .log_slow_statements(LevelFilter::Off, Duration::ZERO)
         .connect()
         .await
+}
+
+/// Returns the Nth customer that is made, from 1.
+pub fn customer(n: i32) -> CustomerId {
+    CustomerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0000 | u128::from(n.unsigned_abs())))
 }
 
 /// Makes a reseller with so many customers, all with a contact, a tax and a markup, and closes nothing.
@@ -57,7 +65,7 @@ pub async fn fill_directory(url: &SecretString, reseller_id: ResellerId, size: S
     Ok(())
 }
 
-/// Makes a provider's month: an account for each customer, one file of one payer, its charges and their sums.
+/// Makes a provider's month: an account for each of its customers, one file of one payer, its charges and their sums.
 ///
 /// # Errors
 /// When the database fails.
@@ -70,11 +78,20 @@ pub async fn fill_month(
 ) -> sqlx::Result<()> {
     let mut connection = connect(url).await?;
     sqlx::query("SELECT ensure_charges_partition($1)").bind(start).execute(&mut connection).await?;
-    let statements = [
+    sqlx::query(
         "INSERT INTO provider_accounts (reseller_id, provider, account_id, customer_id)
-         SELECT $1, $2, 'account-' || id, id FROM customers WHERE $3 < $4::date AND $5 > 0 AND $6 > 0",
+         SELECT $1, $2, 'account-' || id, id FROM customers WHERE reseller_id = $1 AND id > $3 ORDER BY id LIMIT $4",
+    )
+    .bind(reseller_id.0)
+    .bind(provider)
+    .bind(customer(size.after).0)
+    .bind(size.customers)
+    .execute(&mut connection)
+    .await?;
+    let statements = [
         "INSERT INTO charge_files (reseller_id, id, sha256, provider, file_name, format, size_bytes, charge_count)
-         SELECT $1, md5($2)::uuid, sha256($2::bytea), $2, 'bench.csv', 'focus', 0, 0 WHERE $3 < $4::date AND $5 > 0 AND $6 > 0",
+         SELECT $1, md5($2)::uuid, sha256($2::bytea), $2, 'bench.csv', 'focus', 0, 0
+         WHERE $3 < $4::date AND $5 > 0 AND $6 > 0",
         "INSERT INTO charge_scopes (reseller_id, id, charge_file_id, provider, billing_account_id, billing_period_start,
              billing_period_end, charge_count)
          SELECT $1, md5($2)::uuid, md5($2)::uuid, $2, 'payer', $3, $4, $5 * $6",

@@ -36,6 +36,9 @@ pub struct Room {
 /// take the same one; lanes that are paused give none. Nobody gives any where limits were set that the caller does not
 /// hold, see `queue_controls::hold_allowances`.
 ///
+/// The search in a lane's order ends at the rank of the least urgent job that is due now: what is due much later is not
+/// looked at.
+///
 /// # Errors
 /// When the database fails.
 pub async fn take_due(
@@ -61,6 +64,7 @@ pub async fn take_due(
              FROM room CROSS JOIN LATERAL (
                  SELECT id, dispatch_rank(run_at, priority) AS rank FROM jobs
                  WHERE jobs.queue = room.queue AND state = 'scheduled' AND run_at <= now()
+                   AND dispatch_rank(run_at, priority) <= dispatch_rank(now(), (-100)::smallint)
                  ORDER BY dispatch_rank(run_at, priority), id LIMIT room.places FOR UPDATE SKIP LOCKED) AS due
          )
          UPDATE jobs SET state = 'dispatched', attempt = attempt + 1, checked_at = now()
