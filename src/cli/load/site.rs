@@ -32,7 +32,7 @@ use crate::{
 const CONNECTIONS: u32 = 8;
 /// How long a process may take until it answers, and until it has ended.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
-const STOPS_WITHIN: Duration = Duration::from_secs(60);
+const STOPS_WITHIN: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Settings of the environment that would send something out, or take a port twice.
 const NOT_INHERITED: [&str; 8] = [

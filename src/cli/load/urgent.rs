@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn every_change_is_one_that_an_invoice_can_take() {
         let invoices: Vec<InvoiceId> = (0..4).map(|_| InvoiceId::new()).collect();
-        let mut statuses = std::collections::BTreeMap::from_iter(invoices.iter().map(|id| (*id, InvoiceStatus::Open)));
+        let mut statuses: std::collections::BTreeMap<_, _> =
+            invoices.iter().map(|id| (*id, InvoiceStatus::Open)).collect();
         for (id, to) in changes(&invoices).take(40) {
             let step = statuses.get(&id).map(|from| plan(*from, to));
             assert!(matches!(step, Some(Ok(Plan::Steps([_])))), "{step:?}");
