@@ -48,7 +48,8 @@ pub struct Input(pub Vec<u8>);
 
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.escape_ascii().to_string().replace("\\'", "\\x27");
+        // Quotes as numbers: shells differ on what `%b` makes of `\"`, and a `'` ends the word.
+        let text = self.0.escape_ascii().to_string().replace("\\'", "\\x27").replace("\\\"", "\\x22");
         write!(f, "printf '%b' '{text}'")
     }
 }
