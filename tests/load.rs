@@ -45,13 +45,12 @@ fn generation(reseller_id: ResellerId, customer: i32, replace: bool) -> Result<G
     })
 }
 
-/// Returns a customer's draft with all that hangs on it, without what differs from one generation to the next, and without
-/// how the price of each line was made, which copies have of their pattern.
+/// Returns a customer's draft with all that hangs on it, without what differs from one generation to the next.
 async fn draft(pool: &PgPool, customer: i32) -> Result<Value> {
     let draft = sqlx::query_scalar(
         "SELECT jsonb_build_object(
              'invoice', to_jsonb(draft) - ARRAY['id', 'document_id', 'created_at'],
-             'lines', (SELECT jsonb_agg(to_jsonb(part) - ARRAY['invoice_id', 'details'] ORDER BY position) FROM invoice_lines part
+             'lines', (SELECT jsonb_agg(to_jsonb(part) - 'invoice_id' ORDER BY position) FROM invoice_lines part
                        WHERE part.reseller_id = draft.reseller_id AND part.invoice_id = draft.id),
              'taxes', (SELECT jsonb_agg(to_jsonb(part) - 'invoice_id') FROM invoice_taxes part
                        WHERE part.reseller_id = draft.reseller_id AND part.invoice_id = draft.id),

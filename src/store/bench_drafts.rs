@@ -61,7 +61,9 @@ const COPY_PATTERN: [&str; 5] = [
          cost_currency, cost_exact, exchange_rate, price_exact, net, charge_count, details)
      SELECT pattern.reseller_id, made.invoice_id, made.position, made.account_id, made.account_id, made.service_name,
          pattern.charge_category, pattern.cost_currency, made.cost, pattern.exchange_rate, made.price,
-         round(made.price, 2), made.charge_count, pattern.details
+         round(made.price, 2), made.charge_count,
+         jsonb_set(jsonb_set(pattern.details, '{prices,0,cost_exact}', to_jsonb(made.cost::text), false),
+             '{prices,0,price_exact}', to_jsonb(made.price::text), false)
      FROM invoice_lines pattern CROSS JOIN priced_lines made
      WHERE pattern.reseller_id = $1 AND pattern.invoice_id = $2 AND pattern.position = 1
      ORDER BY made.invoice_id, made.position",

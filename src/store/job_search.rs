@@ -13,6 +13,9 @@ use crate::domain::ids::JobId;
 /// Invoices of a customer and their notifications that are looked for, the newest: what a page cannot show is not asked for.
 const MAX_SUBJECTS: i64 = 5000;
 
+/// States of jobs that have not ended: each has its index.
+const UNENDED: [&str; 4] = ["awaiting", "scheduled", "dispatched", "running"];
+
 /// Which jobs are meant; what is absent narrows nothing down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -69,15 +72,90 @@ pub async fn plan_anew(transaction: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan").execute(transaction).await.map(drop)
 }
 
+/// How a job stands, as far as an index tells.
+#[derive(Clone, Copy)]
+enum Standing<'a> {
+    Any,
+    Ended,
+    In(&'a str),
+}
+
+impl Standing<'_> {
+    fn state(&self) -> Option<&str> {
+        match self {
+            Self::In(state) => Some(state),
+            Self::Any | Self::Ended => None,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::Ended | Self::In("done" | "dead" | "discarded"))
+    }
+}
+
+/// What indexes begin with that hold what is looked for; `None` where that is not looked for.
+struct Known {
+    subjects: Option<Vec<String>>,
+    sources: Option<Vec<String>>,
+    lanes: Option<Vec<String>>,
+    providers: Option<Vec<String>>,
+}
+
 /// Returns matching jobs, newest first.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn matching(connection: &mut PgConnection, search: &JobSearch, part: Part) -> sqlx::Result<Vec<JobId>> {
-    let subjects = subjects(&mut *connection, search).await?;
-    let sources = sources(&mut *connection, search).await?;
-    let lanes = lanes(&mut *connection, search).await?;
-    let providers = providers(&mut *connection, search).await?;
+    let known = Known::of(&mut *connection, search).await?;
+    match (&search.state, &known.lanes) {
+        (Some(state), _) => find(connection, search, &known, Standing::In(state), part).await,
+        (None, None) => find(connection, search, &known, Standing::Any, part).await,
+        // The index of lanes holds what has ended.
+        (None, Some(_)) => {
+            let unended = UNENDED.into_iter().map(Standing::In);
+            find_each(connection, search, &known, unended.chain([Standing::Ended]), part).await
+        }
+    }
+}
+
+/// Returns matching jobs in any of several states, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn matching_in(
+    connection: &mut PgConnection,
+    search: &JobSearch,
+    states: &[&str],
+    part: Part,
+) -> sqlx::Result<Vec<JobId>> {
+    let known = Known::of(&mut *connection, search).await?;
+    find_each(connection, search, &known, states.iter().map(|state| Standing::In(state)), part).await
+}
+
+/// Returns the newest of those that stand in any of several ways. Each way is asked for by itself: it has its index.
+async fn find_each(
+    connection: &mut PgConnection,
+    search: &JobSearch,
+    known: &Known,
+    standings: impl Iterator<Item = Standing<'_>>,
+    part: Part,
+) -> sqlx::Result<Vec<JobId>> {
+    let mut found = Vec::new();
+    for standing in standings {
+        found.extend(find(&mut *connection, search, known, standing, part).await?);
+    }
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found.truncate(usize::try_from(part.limit).unwrap_or_default());
+    Ok(found)
+}
+
+async fn find(
+    connection: &mut PgConnection,
+    search: &JobSearch,
+    known: &Known,
+    standing: Standing<'_>,
+    part: Part,
+) -> sqlx::Result<Vec<JobId>> {
     sqlx::query_scalar!(
         r#"SELECT id AS "id: JobId" FROM jobs
            WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR kind = $2)
@@ -92,46 +170,38 @@ pub async fn matching(connection: &mut PgConnection, search: &JobSearch, part: P
              AND ($12::uuid IS NULL OR id < $12)
              AND ($13::timestamptz IS NULL OR coalesce(finished_at, created_at) <= $13)
              -- What the state says anyway, in the words of the indexes that hold such jobs.
-             AND (coalesce($1, '') NOT IN ('done', 'discarded') OR finished_at IS NOT NULL)
+             AND (NOT $15 OR finished_at IS NOT NULL)
              AND (coalesce($1, '') <> 'awaiting' OR completes_batch)
            ORDER BY id DESC LIMIT $14"#,
-        search.state,
+        standing.state(),
         search.kind,
-        lanes.as_deref(),
+        known.lanes.as_deref(),
         search.batch_id.map(|id| id.0),
-        subjects.as_deref(),
-        providers.as_deref(),
+        known.subjects.as_deref(),
+        known.providers.as_deref(),
         search.billing_period,
         search.error,
         search.trace_id,
-        sources.as_deref(),
+        known.sources.as_deref(),
         search.external_id,
         part.before.map(|id| id.0),
         part.until,
         part.limit,
+        standing.has_ended(),
     )
     .fetch_all(connection)
     .await
 }
 
-/// Returns matching jobs in any of several states, newest first. Each state is asked for by itself: it has its index.
-///
-/// # Errors
-/// When the database fails.
-pub async fn matching_in(
-    connection: &mut PgConnection,
-    search: &JobSearch,
-    states: &[&str],
-    part: Part,
-) -> sqlx::Result<Vec<JobId>> {
-    let mut found = Vec::new();
-    for state in states {
-        let search = JobSearch { state: Some((*state).to_owned()), ..search.clone() };
-        found.extend(matching(&mut *connection, &search, part).await?);
+impl Known {
+    async fn of(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Result<Self> {
+        Ok(Self {
+            subjects: subjects(&mut *connection, search).await?,
+            sources: sources(&mut *connection, search).await?,
+            lanes: lanes(&mut *connection, search).await?,
+            providers: providers(connection, search).await?,
+        })
     }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    found.truncate(usize::try_from(part.limit).unwrap_or_default());
-    Ok(found)
 }
 
 /// Returns what the jobs of a customer or an invoice name in their payloads; `None` where neither is looked for.
@@ -193,13 +263,17 @@ async fn lanes(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Resul
     }
     sqlx::query_scalar!(
         r#"WITH RECURSIVE leap AS (
-             (SELECT queue FROM jobs ORDER BY queue LIMIT 1)
+             SELECT '' AS queue
              UNION ALL
-             SELECT (SELECT queue FROM jobs WHERE queue > leap.queue ORDER BY queue LIMIT 1) FROM leap
+             SELECT least(
+                 (SELECT min(queue) FROM jobs WHERE finished_at IS NOT NULL AND queue > leap.queue),
+                 (SELECT min(queue) FROM jobs WHERE state = 'scheduled' AND queue > leap.queue),
+                 (SELECT min(queue) FROM jobs WHERE state IN ('dispatched', 'running') AND queue > leap.queue),
+                 (SELECT min(queue) FROM jobs WHERE completes_batch AND state = 'awaiting' AND queue > leap.queue)) FROM leap
              WHERE leap.queue IS NOT NULL
          )
          SELECT queue AS "queue!" FROM leap
-         WHERE queue IS NOT NULL AND ($1::text IS NULL OR $1 IN (queue, split_part(queue, '.', 1))) LIMIT $2"#,
+         WHERE queue <> '' AND ($1::text IS NULL OR $1 IN (queue, split_part(queue, '.', 1))) LIMIT $2"#,
         search.queue,
         MAX_SUBJECTS,
     )

@@ -72,6 +72,9 @@ struct Arguments {
     /// How long things go wrong.
     #[arg(long, default_value_t = 1.5)]
     minutes: f64,
+    /// Divides the pauses between faults: more of them in the same time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    haste: u32,
     /// Writes the report here, as JSON.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -116,9 +119,9 @@ async fn run_until_interrupted(arguments: &Arguments) -> Result<bool> {
 async fn run(arguments: &Arguments) -> Result<bool> {
     match arguments.mutation.as_deref() {
         None => {
-            let plans = [Hand::Processes, Hand::Network].map(|hand| Schedule::new(arguments.seed, hand));
-            let report =
-                Run { seed: arguments.seed, minutes: arguments.minutes, planted: None }.carry_out(plans).await?;
+            let Arguments { seed, minutes, haste, .. } = *arguments;
+            let plans = [Hand::Processes, Hand::Network].map(|hand| Schedule::new(seed, hand, haste));
+            let report = Run { seed, minutes, haste, planted: None }.carry_out(plans).await?;
             println!("{}", report.to_markdown());
             write(arguments, &report)?;
             Ok(report.violations == 0)
@@ -142,7 +145,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
 
 /// Breaks a promise and says whether the checker noticed the right thing.
 async fn break_promise(arguments: &Arguments, planted: &'static Planted) -> Result<bool> {
-    let run = Run { seed: arguments.seed, minutes: BROKEN_MINUTES, planted: Some(planted) };
+    let run = Run { seed: arguments.seed, minutes: BROKEN_MINUTES, haste: 1, planted: Some(planted) };
     let report = run.carry_out([in_turn(planted.processes), in_turn(planted.network)]).await?;
     let told = report.violated.iter().filter(|(invariant, _)| planted.breaks.contains(invariant));
     let told: Vec<String> = told.map(|(invariant, named)| format!("{invariant:?}: {}", named[0])).collect();
@@ -166,6 +169,7 @@ fn write(arguments: &Arguments, report: &Report) -> Result<()> {
 struct Run {
     seed: u64,
     minutes: f64,
+    haste: u32,
     planted: Option<&'static Planted>,
 }
 
@@ -182,8 +186,7 @@ impl Run {
         let may_workers_die = deeds.iter().any(|deeds| deeds.takes_jobs_away);
         let observed = Observed::after(&site, may_workers_die, left_behind).await?;
         let violations = checker::check(&observed);
-        let told = (self.seed, self.minutes, self.planted.map(|planted| planted.name));
-        Ok(Report::of(told, &observed, &deeds, &drained, &violations))
+        Ok(Report::of(&self, &observed, &deeds, &drained, &violations))
     }
 
     async fn under_fire(&self, site: &mut Site, plans: [impl Iterator<Item = Planned>; 2]) -> Result<[Deeds; 2]> {

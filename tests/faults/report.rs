@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::{
+    Run,
     checker::{Invariant, Violation},
     nemesis::{Deeds, Injected},
     observed::{Completion, Observed},
@@ -19,6 +20,7 @@ const NAMED: usize = 5;
 pub struct Report {
     pub seed: u64,
     pub minutes: f64,
+    pub haste: u32,
     pub mutation: Option<&'static str>,
     pub jobs: Jobs,
     pub mails: BTreeMap<String, u64>,
@@ -61,7 +63,7 @@ pub struct Recovery {
 
 impl Report {
     pub fn of(
-        (seed, minutes, mutation): (u64, f64, Option<&'static str>),
+        run: &Run,
         observed: &Observed,
         deeds: &[Deeds],
         drained: &Drained,
@@ -77,9 +79,10 @@ impl Report {
         }
         let of = |wanted: &[Invariant]| violations.iter().filter(|one| wanted.contains(&one.invariant)).count();
         Self {
-            seed,
-            minutes,
-            mutation,
+            seed: run.seed,
+            minutes: run.minutes,
+            haste: run.haste,
+            mutation: run.planted.map(|planted| planted.name),
             jobs: Jobs::of(observed, drained),
             mails: count(observed.notifications.iter().map(|told| told.state.clone())),
             faults: injected.len() as u64,
@@ -102,7 +105,7 @@ impl Report {
         let jobs = &self.jobs;
         let or_none = |count: usize| if count == 0 { "none".to_owned() } else { format!("**{count}**") };
         let rows = [
-            ("seed, minutes", format!("{}, {}", self.seed, self.minutes)),
+            ("seed, minutes, haste", format!("{}, {}, {}", self.seed, self.minutes, self.haste)),
             (
                 "jobs handed in",
                 format!("{} {:?}, {} of them made to fail", jobs.accepted, jobs.by_door, jobs.made_to_fail),

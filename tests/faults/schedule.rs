@@ -155,13 +155,15 @@ impl Chance {
 pub struct Schedule {
     chance: Chance,
     hand: Hand,
+    haste: u32,
 }
 
 impl Schedule {
-    pub fn new(seed: u64, hand: Hand) -> Self {
+    /// Pauses are divided by `haste`; which faults come is the same at any.
+    pub fn new(seed: u64, hand: Hand, haste: u32) -> Self {
         // The hands draw from streams of their own, so that neither depends on how far the other has come.
         let salt = if hand == Hand::Processes { 0 } else { 0x9e37_79b9_7f4a_7c15 };
-        Self { chance: Chance::of(seed ^ salt), hand }
+        Self { chance: Chance::of(seed ^ salt), hand, haste }
     }
 
     fn worker(&mut self) -> usize {
@@ -221,7 +223,7 @@ impl Iterator for Schedule {
     type Item = Planned;
 
     fn next(&mut self) -> Option<Planned> {
-        let after = self.chance.millis(100, 1_200);
+        let after = self.chance.millis(100, 1_200) / self.haste;
         let (fault, lasts) = match self.hand {
             Hand::Processes => self.of_processes(),
             Hand::Network => self.of_network(),
@@ -239,7 +241,7 @@ mod tests {
     #[test]
     fn the_same_seed_plans_the_same_faults_and_another_one_others() {
         for hand in [Hand::Processes, Hand::Network] {
-            let planned = |seed| Schedule::new(seed, hand).take(200).collect::<Vec<_>>();
+            let planned = |seed| Schedule::new(seed, hand, 1).take(200).collect::<Vec<_>>();
             assert_eq!(planned(8), planned(8));
             assert_ne!(planned(8), planned(9));
         }
@@ -247,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_fault_is_planned_before_long() {
-        let planned = |hand| Schedule::new(1, hand).take(1_000).map(|planned| planned.fault.to_string());
+        let planned = |hand| Schedule::new(1, hand, 1).take(1_000).map(|planned| planned.fault.to_string());
         let kinds: BTreeSet<String> = planned(Hand::Processes).chain(planned(Hand::Network)).collect();
         // Twelve of processes beside the points, disks among them; nine of the network and nine answers.
         assert_eq!(kinds.len(), 12 + Point::ALL.len() + 9 + 9, "{kinds:#?}");

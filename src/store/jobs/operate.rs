@@ -255,7 +255,7 @@ pub async fn prune(connection: &mut PgConnection, age_days: i32, limit: i64) -> 
 /// When the database fails.
 pub async fn names_delivery_report(connection: &mut PgConnection, sha256: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM jobs WHERE queue = 'mail' AND kind = 'record_bounce' AND payload ->> 'sha256' = $1)
+        r#"SELECT EXISTS (SELECT FROM jobs WHERE kind = 'record_bounce' AND payload ->> 'sha256' = $1)
              AS "is_named!""#,
         sha256,
     )
