@@ -61,7 +61,8 @@ impl Storm {
     async fn passed(&self) -> Result<()> {
         until("the end of all mails", || async {
             self.go_on().await?;
-            let sql = "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE finished_at IS NULL)";
+            let sql =
+                "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM jobs WHERE finished_at IS NULL)";
             let (mails, jobs): (i64, i64) = sqlx::query_as(sql).fetch_one(self.pool()).await?;
             Ok((mails == i64::try_from(CUSTOMERS)? && jobs == 0).then_some(()))
         })

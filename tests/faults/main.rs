@@ -42,7 +42,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use tokio::time::Instant;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
 
 use crate::{
     mutations::{Planted, in_turn},
@@ -108,11 +111,13 @@ fn live_apart() {
     }
 }
 
-/// Ends in good order when somebody interrupts it.
+/// Ends in good order when somebody interrupts it. The first process of its own kind gets no signal that it does not ask for.
 async fn run_until_interrupted(arguments: &Arguments) -> Result<bool> {
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         ran = run(arguments) => ran,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("terminated"),
     }
 }
 
@@ -195,12 +200,10 @@ impl Run {
         let until = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
         let ways = site.machines.ways.clone();
         let [processes, network] = plans;
-        let (processes, network) = tokio::join!(
-            break_processes(&mut site.machines, processes, until),
-            break_network(&ways, &site.sink, network, until)
-        );
         // Where a server could not be mended, nobody is answered for.
-        let processes = processes?;
+        let (processes, network) = tokio::try_join!(break_processes(&mut site.machines, processes, until), async {
+            Ok(break_network(&ways, &site.sink, network, until).await)
+        })?;
         // A plan may end before its time.
         tokio::time::sleep_until(until).await;
         site.producer.stop();

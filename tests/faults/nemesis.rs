@@ -150,7 +150,7 @@ impl Machines {
         disk.make_room()?;
         match full {
             Full::Postgres => self.postgres.start_again().await?,
-            Full::Redis => self.redis.start_what_ended().await?,
+            Full::Redis => self.redis.replicate().await?,
             Full::Objects => {}
         }
         Ok(Outcome::Injected)

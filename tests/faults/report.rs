@@ -62,13 +62,7 @@ pub struct Recovery {
 }
 
 impl Report {
-    pub fn of(
-        run: &Run,
-        observed: &Observed,
-        deeds: &[Deeds],
-        drained: &Drained,
-        violations: &[Violation],
-    ) -> Self {
+    pub fn of(run: &Run, observed: &Observed, deeds: &[Deeds], drained: &Drained, violations: &[Violation]) -> Self {
         let injected: Vec<Injected> = deeds.iter().flat_map(|deeds| deeds.injected.iter().cloned()).collect();
         let mut violated: BTreeMap<Invariant, Vec<String>> = BTreeMap::new();
         for violation in violations {

@@ -29,10 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOG_TAIL: usize = 1_000;
 
 /// Looks until there is something to see, for as long as is given.
-pub async fn until<T, F>(what: &str, within: Duration, mut look: impl FnMut() -> F) -> Result<T>
-where
-    F: Future<Output = Result<Option<T>>>,
-{
+pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let looking = async {
         loop {
             if let Some(seen) = look().await? {
@@ -189,7 +186,7 @@ impl RedisPair {
         let disk = Disk::new(folder, "redis", REDIS_MB)?;
         let nodes = [Node::start(&disk.path.join("a")).await?, Node::start(&disk.path.join("b")).await?];
         let replication = Proxy::to(Server::Port(nodes[0].port)).await?;
-        let pair = Self { nodes, master: 0, replication, disk };
+        let mut pair = Self { nodes, master: 0, replication, disk };
         pair.replicate().await?;
         Ok(pair)
     }
@@ -217,9 +214,8 @@ impl RedisPair {
     }
 
     /// Cuts the replica off: what the master takes from now on is lost with it.
-    pub async fn cut_replica_off(&self) -> Result<()> {
-        let replica = &self.nodes[1 - self.master];
-        until("the replica to follow", ANSWERS_WITHIN, || async { replica.has_link("up").await }).await?;
+    pub async fn cut_replica_off(&mut self) -> Result<()> {
+        self.replicate().await?;
         self.replication.set(Way::Cut);
         Ok(())
     }
@@ -239,18 +235,24 @@ impl RedisPair {
         self.replicate().await
     }
 
-    /// Starts again whichever of the two has ended by itself.
-    pub async fn start_what_ended(&mut self) -> Result<()> {
-        for node in &mut self.nodes {
-            if node.server.try_wait()?.is_some() {
-                node.start_again(false).await?;
+    /// Has the replica follow the master, and waits until it does. Whichever of the two has ended by itself starts again: a
+    /// replica that cannot write does so, and takes a moment for it.
+    pub async fn replicate(&mut self) -> Result<()> {
+        until("the replica to follow", ANSWERS_WITHIN, async || {
+            for node in &mut self.nodes {
+                if node.server.try_wait()?.is_some() {
+                    node.start_again(false).await?;
+                }
             }
-        }
-        self.replicate().await
-    }
-
-    async fn replicate(&self) -> Result<()> {
-        self.nodes[1 - self.master].obey(&format!("REPLICAOF 127.0.0.1 {}", self.replication.port)).await
+            let replica = &self.nodes[1 - self.master];
+            if replica.follows().await {
+                return Ok(Some(()));
+            }
+            // It may be about to end, and may be told twice.
+            let _ = replica.ask::<()>(&format!("REPLICAOF 127.0.0.1 {}", self.replication.port)).await;
+            Ok(None)
+        })
+        .await
     }
 }
 
@@ -293,9 +295,9 @@ impl Node {
         until("redis to obey", ANSWERS_WITHIN, || async { Ok(self.ask::<()>(words).await.ok()) }).await
     }
 
-    async fn has_link(&self, link: &str) -> Result<Option<()>> {
-        let told = self.ask::<String>("INFO replication").await.unwrap_or_default();
-        Ok(told.contains(&format!("master_link_status:{link}")).then_some(()))
+    /// Tells whether it has all that its master has.
+    async fn follows(&self) -> bool {
+        self.ask::<String>("INFO replication").await.is_ok_and(|told| told.contains("master_link_status:up"))
     }
 
     async fn answers(&self) -> Result<()> {
