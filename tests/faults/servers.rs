@@ -235,16 +235,15 @@ impl RedisPair {
         self.replicate().await
     }
 
-    /// Has the replica follow the master, and waits until it does. Whichever of the two has ended by itself starts again: a
-    /// replica that cannot write does so, and takes a moment for it.
+    /// Has the replica follow the master, and waits until it does. A replica that cannot write ends itself, which takes it a
+    /// moment, and starts again.
     pub async fn replicate(&mut self) -> Result<()> {
         until("the replica to follow", ANSWERS_WITHIN, async || {
-            for node in &mut self.nodes {
-                if node.server.try_wait()?.is_some() {
-                    node.start_again(false).await?;
-                }
+            let replica = &mut self.nodes[1 - self.master];
+            // What it was about to write may keep it from starting, and its master has all of it.
+            if replica.server.try_wait()?.is_some() {
+                replica.start_again(true).await?;
             }
-            let replica = &self.nodes[1 - self.master];
             if replica.follows().await {
                 return Ok(Some(()));
             }
@@ -260,7 +259,7 @@ impl Node {
     async fn start(folder: &Path) -> Result<Self> {
         std::fs::create_dir(folder)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let node = Self { server: spawn_redis(folder, port)?, folder: folder.to_owned(), port };
+        let mut node = Self { server: spawn_redis(folder, port)?, folder: folder.to_owned(), port };
         node.answers().await?;
         Ok(node)
     }
@@ -300,8 +299,15 @@ impl Node {
         self.ask::<String>("INFO replication").await.is_ok_and(|told| told.contains("master_link_status:up"))
     }
 
-    async fn answers(&self) -> Result<()> {
-        until("redis to answer", ANSWERS_WITHIN, || async { Ok(self.ask::<String>("PING").await.ok().map(drop)) }).await
+    async fn answers(&mut self) -> Result<()> {
+        until("redis to answer", ANSWERS_WITHIN, async || {
+            // Somebody else may have had its port for a moment.
+            if self.server.try_wait()?.is_some() {
+                self.server = spawn_redis(&self.folder, self.port)?;
+            }
+            Ok(self.ask::<String>("PING").await.ok().map(drop))
+        })
+        .await
     }
 }
 
