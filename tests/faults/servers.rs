@@ -266,11 +266,18 @@ impl Node {
 
     async fn start_again(&mut self, is_empty: bool) -> Result<()> {
         if is_empty {
-            std::fs::remove_dir_all(&self.folder)?;
-            std::fs::create_dir(&self.folder)?;
+            self.start_empty()?;
+        } else {
+            self.server = spawn_redis(&self.folder, self.port)?;
         }
-        self.server = spawn_redis(&self.folder, self.port)?;
         self.answers().await
+    }
+
+    fn start_empty(&mut self) -> Result<()> {
+        std::fs::remove_dir_all(&self.folder)?;
+        std::fs::create_dir(&self.folder)?;
+        self.server = spawn_redis(&self.folder, self.port)?;
+        Ok(())
     }
 
     fn kill(&mut self) -> Result<()> {
@@ -301,9 +308,9 @@ impl Node {
 
     async fn answers(&mut self) -> Result<()> {
         until("redis to answer", ANSWERS_WITHIN, async || {
-            // Somebody else may have had its port for a moment.
+            // A full disk may leave an append-only file that it cannot read.
             if self.server.try_wait()?.is_some() {
-                self.server = spawn_redis(&self.folder, self.port)?;
+                self.start_empty()?;
             }
             Ok(self.ask::<String>("PING").await.ok().map(drop))
         })
