@@ -101,6 +101,17 @@ struct Known {
     providers: Option<Vec<String>>,
 }
 
+impl Known {
+    async fn of(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Result<Self> {
+        Ok(Self {
+            subjects: subjects(&mut *connection, search).await?,
+            sources: sources(&mut *connection, search).await?,
+            lanes: lanes(&mut *connection, search).await?,
+            providers: providers(connection, search).await?,
+        })
+    }
+}
+
 /// Returns matching jobs, newest first.
 ///
 /// # Errors
@@ -191,17 +202,6 @@ async fn find(
     )
     .fetch_all(connection)
     .await
-}
-
-impl Known {
-    async fn of(connection: &mut PgConnection, search: &JobSearch) -> sqlx::Result<Self> {
-        Ok(Self {
-            subjects: subjects(&mut *connection, search).await?,
-            sources: sources(&mut *connection, search).await?,
-            lanes: lanes(&mut *connection, search).await?,
-            providers: providers(connection, search).await?,
-        })
-    }
 }
 
 /// Returns what the jobs of a customer or an invoice name in their payloads; `None` where neither is looked for.
