@@ -6,10 +6,12 @@
 //! left behind is no longer rendered; the documents of the version that followed release its mails.
 
 use std::{
+    num::NonZero,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
     },
+    thread::available_parallelism,
     time::{Duration, Instant},
 };
 
@@ -18,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, types::Json};
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{SendNotification, detailed_parts::WrittenCharges, price_terms};
 use crate::{
@@ -49,6 +51,11 @@ use crate::{
 
 /// What a mail attaches, and therefore waits for.
 pub(super) const ATTACHED: [DocumentKind; 2] = [DocumentKind::Pdf, DocumentKind::Csv];
+
+/// Documents that are laid out at once, one a core: more would take the processor from the queue. The other jobs of the lane
+/// wait for the object store meanwhile, or for Postgres.
+static RENDERERS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
 
 /// Names the document to render.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -384,8 +391,10 @@ pub(super) async fn rendered_digest(
 }
 
 async fn render_whole(kind: DocumentKind, model: Arc<DocumentModel>) -> Result<Vec<u8>, JobError> {
-    spawn_blocking(move || documents::render(kind, &model))
-        .await
-        .map_err(JobError::transient)?
-        .map_err(JobError::permanent)
+    let turn = RENDERERS.acquire().await.map_err(JobError::transient)?;
+    let render = move || {
+        let _turn = turn;
+        documents::render(kind, &model)
+    };
+    spawn_blocking(render).await.map_err(JobError::transient)?.map_err(JobError::permanent)
 }

@@ -98,7 +98,7 @@ pub const VARIABLES: [Variable; 33] = [
     ),
     setting("BILLRUNNER_CONCURRENCY_BILLING", "2", "imports and bill runs at once; generations at once per provider"),
     setting("BILLRUNNER_CONCURRENCY_STATUS", "4", "status changes at once"),
-    setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "2", "documents rendered at once"),
+    setting("BILLRUNNER_CONCURRENCY_DOCUMENTS", "8", "documents at once; of them one a core is laid out"),
     setting("BILLRUNNER_CONCURRENCY_MAIL", "4", "mails sent at once"),
     setting("BILLRUNNER_CONCURRENCY_UPKEEP", "1", "retention and checks at once"),
     setting("BILLRUNNER_LEASE_SECS", "15", "how long a silent worker keeps its jobs"),

@@ -99,9 +99,11 @@ pub fn flow_pool(handlers: &PgPool) -> PgPool {
 }
 
 /// Opens a pool as [`ledger_pool`] does, of one connection, for scrapes of `/metrics`: jobs that use up the handlers' pool
-/// do not make the ledger seem away, and Postgres itself gives up a question that takes too long.
+/// do not make the ledger seem away, and Postgres itself gives up a question that takes too long. What goes next is read in
+/// an index's order, as in [`flow_pool`].
 pub fn scrape_pool(handlers: &PgPool) -> PgPool {
-    beside(handlers, 1, &[("default_transaction_read_only", "on"), ("statement_timeout", "2000")])
+    let settings = [("default_transaction_read_only", "on"), ("statement_timeout", "2000"), ("enable_sort", "off")];
+    beside(handlers, 1, &settings)
 }
 
 /// Opens a pool for the pages of the console, with the connections of the given one: a search is planned for what it looks

@@ -72,6 +72,9 @@ pub async fn record_all(connection: &mut PgConnection, notifications: &[NewNotif
 
 /// Returns the queued notifications about events of an invoice up to a version.
 ///
+/// Looked up by the invoice, whatever Postgres believes of their states: a moment ago none was queued, and now all of a month
+/// are.
+///
 /// # Errors
 /// When the database fails.
 pub async fn queued_up_to(
@@ -81,12 +84,13 @@ pub async fn queued_up_to(
     invoice_version: i32,
 ) -> sqlx::Result<Vec<NotificationId>> {
     sqlx::query_scalar!(
-        r#"SELECT notifications.id AS "id: NotificationId" FROM notifications
-           JOIN invoice_events ON invoice_events.reseller_id = notifications.reseller_id
-                              AND invoice_events.sequence = notifications.event_sequence
-           WHERE notifications.reseller_id = $1 AND notifications.invoice_id = $2 AND notifications.state = 'queued'
-             AND invoice_events.invoice_version <= $3
-           ORDER BY notifications.id LIMIT 1000"#,
+        r#"WITH of_invoice AS MATERIALIZED (
+               SELECT id, event_sequence, state FROM notifications WHERE reseller_id = $1 AND invoice_id = $2
+           )
+           SELECT of_invoice.id AS "id: NotificationId" FROM of_invoice
+           JOIN invoice_events ON invoice_events.reseller_id = $1 AND invoice_events.sequence = of_invoice.event_sequence
+           WHERE of_invoice.state = 'queued' AND invoice_events.invoice_version <= $3
+           ORDER BY of_invoice.id LIMIT 1000"#,
         reseller_id.0,
         invoice_id.0,
         invoice_version,
