@@ -1,13 +1,15 @@
-//! How many statements billing takes: as many for a long invoice as for a short one, as many for many drafts as for few.
+//! How many statements billing takes: as many for a long invoice as for a short one, as many for many drafts as for few. And
+//! how many rows are read of what a month end leaves waiting.
 
 use std::io::Write;
 
 use anyhow::{Context, Result};
 use billrunner::{
     clock::Clock,
-    domain::ids::CustomerId,
+    domain::ids::{CustomerId, InvoiceId, ResellerId},
     jobs::{InitialStatus, OpenInvoices},
     queue::Job,
+    store::notifications,
     telemetry::StatementCounter,
 };
 use tracing_subscriber::layer::SubscriberExt;
@@ -133,5 +135,37 @@ async fn opening_eighty_drafts_takes_as_many_statements_as_opening_three() -> Re
     }
     assert!(counts[0] > 0);
     assert_eq!(counts[0], counts[1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn whether_mails_of_an_invoice_wait_is_asked_of_that_invoice_however_many_others_do() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let mut owner = database.connect_as_owner().await?;
+    // When Postgres last looked, all mails were sent; now those of a month wait.
+    let history = "
+        SET session_replication_role = replica;
+        CREATE FUNCTION mails(first integer, last integer, state text) RETURNS void LANGUAGE sql
+            SET search_path = billrunner AS $$
+            INSERT INTO notifications (reseller_id, id, invoice_id, event_sequence, recipient, intent, language, state, message_id)
+            SELECT md5('reseller')::uuid, md5('mail ' || n)::uuid, md5('invoice ' || n)::uuid, n, 'a@example.com', 'opened', 'en',
+                state, '<' || n || '@example.com>'
+            FROM generate_series(first, last) AS n $$;
+        SELECT mails(1, 1000, 'sent');
+        ANALYZE notifications;
+        SELECT mails(1001, 21000, 'queued');
+        INSERT INTO invoice_events (reseller_id, sequence, invoice_id, invoice_version, name, to_status, actor, correlation,
+            occurred_at, hash, previous_hash)
+        SELECT md5('reseller')::uuid, 20000, md5('invoice 20000')::uuid, 2, 'opened', 'open', 'a test', '', now(), sha256(''), sha256('')";
+    sqlx::raw_sql(history).execute(&mut owner).await?;
+    let ids = "SELECT md5('reseller')::uuid, md5('invoice 20000')::uuid";
+    let (reseller_id, invoice_id) = sqlx::query_as(ids).fetch_one(&mut owner).await?;
+    let mut transaction = database.pool.begin().await?;
+    let queued =
+        notifications::queued_up_to(&mut transaction, ResellerId(reseller_id), InvoiceId(invoice_id), 2).await?;
+    assert_eq!(queued.len(), 1);
+    let read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'notifications'";
+    let rows: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await?;
+    assert_eq!(rows, 1, "of 20,000 that wait");
     Ok(())
 }

@@ -87,10 +87,10 @@ pub async fn queued_up_to(
         r#"WITH of_invoice AS MATERIALIZED (
                SELECT id, event_sequence, state FROM notifications WHERE reseller_id = $1 AND invoice_id = $2
            )
-           SELECT of_invoice.id AS "id: NotificationId" FROM of_invoice
-           JOIN invoice_events ON invoice_events.reseller_id = $1 AND invoice_events.sequence = of_invoice.event_sequence
-           WHERE of_invoice.state = 'queued' AND invoice_events.invoice_version <= $3
-           ORDER BY of_invoice.id LIMIT 1000"#,
+           SELECT id AS "id: NotificationId" FROM of_invoice
+           WHERE state = 'queued' AND (SELECT invoice_version FROM invoice_events
+                                       WHERE reseller_id = $1 AND sequence = of_invoice.event_sequence) <= $3
+           ORDER BY id LIMIT 1000"#,
         reseller_id.0,
         invoice_id.0,
         invoice_version,
