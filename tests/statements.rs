@@ -1,5 +1,5 @@
 //! How many statements billing takes: as many for a long invoice as for a short one, as many for many drafts as for few. And
-//! how many rows are read of what a month end leaves waiting.
+//! how many rows are read: of what a month end leaves waiting, and of a file with the charges of many.
 
 use std::io::Write;
 
@@ -9,9 +9,14 @@ use billrunner::{
     domain::ids::{CustomerId, InvoiceId, ResellerId},
     jobs::{InitialStatus, OpenInvoices},
     queue::Job,
-    store::notifications,
+    store::{
+        charge_sums::{self, ProviderPeriod},
+        detailed_charges, notifications,
+    },
     telemetry::StatementCounter,
 };
+use futures::TryStreamExt;
+use sqlx::PgConnection;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::{
@@ -138,6 +143,14 @@ async fn opening_eighty_drafts_takes_as_many_statements_as_opening_three() -> Re
     Ok(())
 }
 
+/// Returns how many rows of a table, or of its partitions, this session has read: since it told Postgres last, which it does
+/// not in the middle of a transaction.
+async fn rows_read(transaction: &mut PgConnection, table: &str) -> Result<i64> {
+    let sql = "SELECT SUM(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables
+               WHERE relname ~ ('^' || $1 || '(_[0-9_]+)?$')";
+    Ok(sqlx::query_scalar(sql).bind(table).fetch_one(transaction).await?)
+}
+
 #[tokio::test]
 async fn whether_mails_of_an_invoice_wait_is_asked_of_that_invoice_however_many_others_do() -> Result<()> {
     let database = TestDatabase::new().await?;
@@ -161,11 +174,49 @@ async fn whether_mails_of_an_invoice_wait_is_asked_of_that_invoice_however_many_
     let ids = "SELECT md5('reseller')::uuid, md5('invoice 20000')::uuid";
     let (reseller_id, invoice_id) = sqlx::query_as(ids).fetch_one(&mut owner).await?;
     let mut transaction = database.pool.begin().await?;
+    let before = rows_read(&mut transaction, "notifications").await?;
     let queued =
         notifications::queued_up_to(&mut transaction, ResellerId(reseller_id), InvoiceId(invoice_id), 2).await?;
     assert_eq!(queued.len(), 1);
-    let read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'notifications'";
-    let rows: i64 = sqlx::query_scalar(read).fetch_one(&mut *transaction).await?;
-    assert_eq!(rows, 1, "of 20,000 that wait");
+    assert_eq!(rows_read(&mut transaction, "notifications").await? - before, 1, "of 20,000 that wait");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_invoice_reads_its_own_charges_whatever_is_usual_for_other_resellers() -> Result<()> {
+    let database = TestDatabase::new().await?;
+    let business = Business::without_charges(&database.pool, 2).await?;
+    let file = file_of_services(&[10, 3000])?;
+    import(&database.pool, business.reseller_id, PROVIDER, file.path()).await?;
+    // What Postgres then expects of a reseller and a scope is a charge or none.
+    let others = "
+        SET session_replication_role = replica;
+        INSERT INTO charges (reseller_id, billing_period_start, charge_scope_id, row_number, billed_cost, billing_currency,
+            charge_category, charge_period_start, charge_period_end, service_name, sub_account_id)
+        SELECT md5('reseller ' || n)::uuid, '2026-08-01', md5('scope ' || n)::uuid, row, 1, 'EUR', 'Usage', '2026-08-05',
+            '2026-08-06', 'Service', 'account-0'
+        FROM generate_series(1, 300) AS n, generate_series(1, 10) AS row;
+        ANALYZE charges";
+    sqlx::raw_sql(others).execute(&mut database.connect_as_owner().await?).await?;
+    let desk = Desk::of(database, business, Clock::System).await?;
+    let generate = desk.business.generate(0);
+    desk.office.done(&generate).await?;
+    let invoice_id = desk.id(0).await?;
+
+    let mut transaction = desk.office.pool.begin().await?;
+    // As for a statement that was asked a few times.
+    sqlx::raw_sql("SET LOCAL plan_cache_mode = force_generic_plan").execute(&mut *transaction).await?;
+    let period = ProviderPeriod {
+        reseller_id: generate.reseller_id,
+        provider: PROVIDER,
+        billing_period_start: generate.billing_period.start(),
+    };
+    let before = rows_read(&mut transaction, "charges").await?;
+    let groups = charge_sums::cost_groups(&mut transaction, period, generate.customer_id, false).await?;
+    let billed = rows_read(&mut transaction, "charges").await?;
+    assert_eq!((groups.len(), billed - before), (10, 10));
+    let charges = detailed_charges::detailed_charges(&mut transaction, generate.reseller_id, invoice_id);
+    let charges: Vec<_> = charges.try_collect().await?;
+    assert_eq!((charges.len(), rows_read(&mut transaction, "charges").await? - billed), (10, 10));
     Ok(())
 }

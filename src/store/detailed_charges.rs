@@ -119,13 +119,17 @@ pub fn detailed_charges(
                charges.tags, charges.x_columns AS "x_columns: Json<BTreeMap<String, String>>"
          FROM invoices invoice
          JOIN invoice_sources source ON source.reseller_id = invoice.reseller_id AND source.invoice_id = invoice.id
-         JOIN charges ON charges.reseller_id = source.reseller_id AND charges.charge_scope_id = source.charge_scope_id
-             AND charges.billing_period_start = invoice.billing_period_start
-             AND charges.billing_currency = source.cost_currency
-         JOIN accounts_of_invoices account ON account.reseller_id = invoice.reseller_id
-             AND account.invoice_id = invoice.id AND account.account_id = charges.sub_account_id
-             AND account.days @> (charges.charge_period_start AT TIME ZONE 'UTC')::date
-         WHERE invoice.reseller_id = $1 AND invoice.id = $2 AND charges.charge_category <> 'Tax'
+         CROSS JOIN LATERAL (
+             SELECT account_id, days FROM accounts_of_invoices
+             WHERE reseller_id = invoice.reseller_id AND invoice_id = invoice.id OFFSET 0) AS account
+         CROSS JOIN LATERAL (
+             SELECT * FROM charges
+             WHERE reseller_id = source.reseller_id AND charge_scope_id = source.charge_scope_id
+               AND billing_period_start = invoice.billing_period_start AND billing_currency = source.cost_currency
+               AND sub_account_id = account.account_id AND charge_category <> 'Tax'
+               AND account.days @> (charge_period_start AT TIME ZONE 'UTC')::date
+             OFFSET 0) AS charges
+         WHERE invoice.reseller_id = $1 AND invoice.id = $2
          ORDER BY charges.sub_account_id, charges.charge_period_start, charges.charge_scope_id, charges.row_number"#,
         reseller_id.0,
         invoice_id.0
@@ -155,12 +159,16 @@ pub async fn x_column_names(
         r#"SELECT DISTINCT jsonb_object_keys(charges.x_columns) AS "name!"
          FROM invoices invoice
          JOIN invoice_sources source ON source.reseller_id = invoice.reseller_id AND source.invoice_id = invoice.id
-         JOIN charges ON charges.reseller_id = source.reseller_id AND charges.charge_scope_id = source.charge_scope_id
-             AND charges.billing_period_start = invoice.billing_period_start
-         JOIN accounts_of_invoices account ON account.reseller_id = invoice.reseller_id
-             AND account.invoice_id = invoice.id AND account.account_id = charges.sub_account_id
-             AND account.days @> (charges.charge_period_start AT TIME ZONE 'UTC')::date
-         WHERE invoice.reseller_id = $1 AND invoice.id = $2 AND charges.x_columns IS NOT NULL
+         CROSS JOIN LATERAL (
+             SELECT account_id, days FROM accounts_of_invoices
+             WHERE reseller_id = invoice.reseller_id AND invoice_id = invoice.id OFFSET 0) AS account
+         CROSS JOIN LATERAL (
+             SELECT x_columns FROM charges
+             WHERE reseller_id = source.reseller_id AND charge_scope_id = source.charge_scope_id
+               AND billing_period_start = invoice.billing_period_start AND sub_account_id = account.account_id
+               AND account.days @> (charge_period_start AT TIME ZONE 'UTC')::date AND x_columns IS NOT NULL
+             OFFSET 0) AS charges
+         WHERE invoice.reseller_id = $1 AND invoice.id = $2
          ORDER BY 1 LIMIT 1000"#,
         reseller_id.0,
         invoice_id.0
