@@ -103,7 +103,8 @@ struct Detail {
     x_columns: Option<Json<BTreeMap<String, String>>>,
 }
 
-/// Streams an invoice's charges by sub account, then time, then place in the file.
+/// Streams an invoice's charges by sub account, then time, then place in the file. They are looked up account by account, as
+/// [`cost_groups`](super::charge_sums::cost_groups) says why.
 pub fn detailed_charges(
     conn: &mut PgConnection,
     reseller_id: ResellerId,
