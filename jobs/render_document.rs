@@ -6,6 +6,7 @@
 //! left behind is no longer rendered; the documents of the version that followed release its mails.
 
 use std::{
+    io,
     num::NonZero,
     sync::{
         Arc, LazyLock,
@@ -20,7 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, types::Json};
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::runtime::{Builder, Runtime};
 
 use super::{SendNotification, detailed_parts::WrittenCharges, price_terms};
 use crate::{
@@ -52,10 +53,12 @@ use crate::{
 /// What a mail attaches, and therefore waits for.
 pub(super) const ATTACHED: [DocumentKind; 2] = [DocumentKind::Pdf, DocumentKind::Csv];
 
-/// Documents that are laid out at once, one a core: more would take the processor from the queue. The other jobs of the lane
-/// wait for the object store meanwhile, or for Postgres.
-static RENDERERS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get)));
+/// The threads that lay documents out, one a core: more would take the processor from the queue, and each keeps compressors
+/// and the memory that it laid out in. The other jobs of the lane wait for the object store meanwhile, or for Postgres.
+static RENDERERS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Builder::new_current_thread().thread_name("render").max_blocking_threads(cores).build()
+});
 
 /// Names the document to render.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -391,10 +394,7 @@ pub(super) async fn rendered_digest(
 }
 
 async fn render_whole(kind: DocumentKind, model: Arc<DocumentModel>) -> Result<Vec<u8>, JobError> {
-    let turn = RENDERERS.acquire().await.map_err(JobError::transient)?;
-    let render = move || {
-        let _turn = turn;
-        documents::render(kind, &model)
-    };
-    spawn_blocking(render).await.map_err(JobError::transient)?.map_err(JobError::permanent)
+    let renderers = RENDERERS.as_ref().map_err(|error| JobError::transient(error.to_string()))?;
+    let rendering = renderers.spawn_blocking(move || documents::render(kind, &model));
+    rendering.await.map_err(JobError::transient)?.map_err(JobError::permanent)
 }

@@ -9,5 +9,13 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    keep_to_small_pages();
     billrunner::cli::run()
+}
+
+/// Has the kernel hand out memory by 4 kB instead of 2 MB: mimalloc asks for huge pages, and a worker whose threads come and
+/// go then holds a multiple of what it uses, in steps, whenever the kernel joins pages. Where it refuses, that is all.
+fn keep_to_small_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
