@@ -31,6 +31,7 @@ mod detailed_csv_parts;
 mod directory;
 mod doctor;
 mod downloads;
+#[cfg(target_os = "linux")]
 mod flat_memory;
 mod focus_export;
 mod frozen_layouts;

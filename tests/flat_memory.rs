@@ -1,15 +1,25 @@
-//! Memory of the commands that read everything: it does not grow with the number of invoices.
+//! Memory of the commands that read everything: it does not grow with the number of invoices. And what keeps that of a
+//! worker flat, as Linux shows it: it lays documents out in few threads, and takes no huge pages.
+
+use std::{fs, thread::available_parallelism};
 
 use anyhow::{Context, Result, ensure};
-use billrunner::domain::{
-    ids::{CustomerId, InvoiceId, ResellerId},
-    invoice_event::{CHAIN_START, Cause, Event, EventName},
-    invoice_status::InvoiceStatus,
+use billrunner::{
+    domain::{
+        ids::{CustomerId, InvoiceId, ResellerId},
+        invoice_event::{CHAIN_START, Cause, Event, EventName},
+        invoice_status::InvoiceStatus,
+    },
+    jobs::InitialStatus,
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::support::{import::insert_reseller, site::Site};
+use crate::support::{
+    import::insert_reseller,
+    site::Site,
+    worker::{settled, until_jobs},
+};
 
 const FEW: i32 = 1_000;
 const MANY: i32 = 20_000;
@@ -38,6 +48,37 @@ async fn verifying_and_exporting_twenty_thousand_invoices_takes_no_more_memory_t
     }
     let [few, many] = peaks[..] else { panic!("{peaks:?}") };
     assert!(many.0 < few.0 + TOLERATED_KILOBYTES && many.1 < few.1 + TOLERATED_KILOBYTES, "{peaks:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_lays_documents_out_in_a_thread_a_core_however_many_are_due() -> Result<()> {
+    let site = Site::build(20).await?;
+    let worker = site.start_worker().await?;
+    site.hand_in(&site.business.bill_run(InitialStatus::Open, None), "month").await?;
+    until_jobs(site.pool(), "the documents of all customers", || async {
+        let rendered: i64 =
+            sqlx::query_scalar("SELECT count(DISTINCT invoice_id) FROM documents").fetch_one(site.pool()).await?;
+        Ok((rendered == 20).then_some(()))
+    })
+    .await?;
+    let names = fs::read_dir(format!("/proc/{}/task", worker.id()?))?
+        .map(|thread| fs::read_to_string(thread?.path().join("comm")))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let renderers = names.iter().filter(|name| name.trim_end() == "render").count();
+    assert!((1..=available_parallelism()?.get()).contains(&renderers), "{names:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_takes_no_huge_pages() -> Result<()> {
+    let site = Site::build(1).await?;
+    let worker = site.start_worker().await?;
+    // Once it has worked, it has begun.
+    site.hand_in(&site.business.generate(0), "first").await?;
+    settled(site.pool()).await?;
+    let status = fs::read_to_string(format!("/proc/{}/status", worker.id()?))?;
+    assert!(status.lines().any(|line| line == "THP_enabled:\t0"), "{status}");
     Ok(())
 }
 

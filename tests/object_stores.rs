@@ -209,6 +209,7 @@ async fn config_check_writes_reads_and_deletes_an_object_and_says_what_is_wrong(
     Ok(())
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_kill_in_the_middle_of_an_upload_leaves_no_object() -> Result<()> {
     let folder = tempfile::tempdir()?;

@@ -329,6 +329,7 @@ async fn log_lines_name_the_trace_also_where_none_is_exported() -> Result<()> {
 }
 
 /// Tells whether a process has the thread that exports spans.
+#[cfg(target_os = "linux")]
 fn exports(process: &Process) -> Result<bool> {
     let tasks = fs::read_dir(format!("/proc/{}/task", process.id()?))?;
     let name = |task: std::io::Result<fs::DirEntry>| fs::read_to_string(task?.path().join("comm"));
@@ -336,6 +337,7 @@ fn exports(process: &Process) -> Result<bool> {
     Ok(names.iter().any(|name| name.starts_with("OpenTelemetry")))
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_worker_exports_where_a_collector_is_named_and_makes_no_thread_otherwise() -> Result<()> {
     let site = Site::build(1).await?;

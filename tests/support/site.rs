@@ -104,6 +104,7 @@ impl Site {
     }
 
     /// Runs a command to its end and returns the most memory it ever held, with what it printed.
+    #[cfg(target_os = "linux")]
     pub async fn peak_kilobytes(&self, arguments: &[&str]) -> Result<(u64, String)> {
         let printed = tempfile::NamedTempFile::new()?;
         let mut command = self.command(&database_url(self.pool()).await?);
