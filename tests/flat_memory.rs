@@ -55,13 +55,18 @@ async fn verifying_and_exporting_twenty_thousand_invoices_takes_no_more_memory_t
 async fn a_worker_lays_documents_out_in_a_thread_a_core_however_many_are_due() -> Result<()> {
     let site = Site::build(20).await?;
     let worker = site.start_worker().await?;
+    // All are due at once.
+    ensure!(site.run(&["queues", "pause", "documents", "--by", "ana", "--reason", "a heap"]).await?.0 == Some(0));
     site.hand_in(&site.business.bill_run(InitialStatus::Open, None), "month").await?;
-    until_jobs(site.pool(), "the documents of all customers", || async {
-        let rendered: i64 =
-            sqlx::query_scalar("SELECT count(DISTINCT invoice_id) FROM documents").fetch_one(site.pool()).await?;
-        Ok((rendered == 20).then_some(()))
+    until_jobs(site.pool(), "the end of all that is no document", || async {
+        let waiting = "SELECT count(DISTINCT payload->>'invoice_id') = 20 AND bool_and(queue = 'documents') FROM jobs
+                       WHERE finished_at IS NULL";
+        let only_documents: Option<bool> = sqlx::query_scalar(waiting).fetch_one(site.pool()).await?;
+        Ok(only_documents.filter(|only| *only))
     })
     .await?;
+    ensure!(site.run(&["queues", "resume", "documents", "--by", "ana"]).await?.0 == Some(0));
+    settled(site.pool()).await?;
     let names = fs::read_dir(format!("/proc/{}/task", worker.id()?))?
         .map(|thread| fs::read_to_string(thread?.path().join("comm")))
         .collect::<std::io::Result<Vec<_>>>()?;
