@@ -72,6 +72,7 @@ mod price_changes;
 mod prices;
 mod producers;
 mod producers_sql_redis;
+mod proof_pages;
 #[cfg(feature = "faults")]
 mod proof_under_fire;
 mod provider_files;
@@ -98,7 +99,6 @@ mod schedules;
 mod schedules_command;
 mod schemas;
 mod secrets;
-mod security_page;
 mod sql_door;
 mod stale_drafts;
 mod statements;

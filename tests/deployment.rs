@@ -169,6 +169,10 @@ fn workers_are_scaled_by_the_age_of_the_oldest_waiting_job() -> Result<()> {
     ensure!(metric.contains("oldest_waiting"), "{query}");
     // The handbook lists what is exported, and nothing else: see tests/metrics.rs.
     ensure!(read("docs/OPERATING.md")?.contains(&format!("| `{metric}` |")), "{metric} is not exported");
+    ensure!(
+        read("docs/DEPLOYING.md")?.contains(&format!("`{metric}`")),
+        "docs/DEPLOYING.md says another than {metric}"
+    );
     // Somebody has to send out what is due.
     ensure!(scaled["spec"]["minReplicaCount"].as_i64() >= Some(1));
     Ok(())

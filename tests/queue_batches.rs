@@ -212,3 +212,24 @@ async fn a_completion_is_not_released_past_a_job_that_is_being_made_due_again() 
     reviving.await??;
     until_state(&bench, batch, "awaiting").await
 }
+
+#[tokio::test]
+async fn a_completion_that_was_due_is_not_when_a_job_came_before_its_lock() -> Result<()> {
+    let bench = flow::bench().await?;
+    let (batch, dead) = at_its_end(&bench).await?;
+    sqlx::query("UPDATE jobs SET state = 'awaiting', finished_at = NULL WHERE id = $1")
+        .bind(batch)
+        .execute(bench.pool())
+        .await?;
+    // Whoever holds this lets jobs be read and none be locked.
+    let mut reviving = bench.database.connect_as_owner().await?;
+    sqlx::raw_sql("BEGIN; LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut reviving).await?;
+    let pool = bench.pool().clone();
+    let releasing = tokio::spawn(async move { jobs::release_batches(&mut *pool.acquire().await?).await });
+    until_somebody_waits_for_a_lock(&bench).await?;
+    jobs::revive(&mut reviving, dead, OPERATOR).await?;
+    sqlx::raw_sql("COMMIT").execute(&mut reviving).await?;
+    assert_eq!(releasing.await??, 0);
+    assert_eq!(state(&bench, batch).await?, "awaiting");
+    Ok(())
+}
