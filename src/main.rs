@@ -14,7 +14,7 @@ fn main() -> ExitCode {
 }
 
 /// Has the kernel hand out memory by 4 kB instead of 2 MB: mimalloc asks for huge pages, which the heaps of many threads fill
-/// in part. With them `bench import` holds a third more and is no faster. A kernel that refuses takes nothing away but that.
+/// in part. With them `bench import` holds a third more and is no faster. Where the kernel refuses, nothing else is lost.
 fn keep_to_small_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);

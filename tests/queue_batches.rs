@@ -147,12 +147,16 @@ async fn a_cancelled_batch_completes_and_says_what_was_cancelled() -> Result<()>
     worker.stop().await
 }
 
-/// A batch of one job that is dead, whose completion job was about to run and has not.
+/// A batch of one job that is dead, whose completion job waits to be released.
 async fn at_its_end(bench: &Bench) -> Result<(JobId, JobId)> {
     let worker = bench.start_worker(settings());
     let batch = fan_out(bench, "end", vec![(Does::FailPermanently, 0)]).await?;
     completion(bench, batch).await?;
     worker.stop().await?;
+    sqlx::query("UPDATE jobs SET state = 'awaiting', finished_at = NULL WHERE id = $1")
+        .bind(batch)
+        .execute(bench.pool())
+        .await?;
     let dead = members(bench, batch, "dead").await?;
     Ok((batch, dead[0]))
 }
@@ -181,10 +185,6 @@ async fn a_job_tried_again_before_its_batch_is_summed_up_holds_the_completion_ba
 async fn a_completion_is_not_released_past_a_job_that_is_being_made_due_again() -> Result<()> {
     let bench = flow::bench().await?;
     let (batch, dead) = at_its_end(&bench).await?;
-    sqlx::query("UPDATE jobs SET state = 'awaiting', finished_at = NULL WHERE id = $1")
-        .bind(batch)
-        .execute(bench.pool())
-        .await?;
     let mut reviving = bench.pool().begin().await?;
     jobs::revive(&mut reviving, dead, OPERATOR).await?;
     // It sees the batch as it was, and must not act on that.
@@ -217,10 +217,6 @@ async fn a_completion_is_not_released_past_a_job_that_is_being_made_due_again() 
 async fn a_completion_that_was_due_is_not_when_a_job_came_before_its_lock() -> Result<()> {
     let bench = flow::bench().await?;
     let (batch, dead) = at_its_end(&bench).await?;
-    sqlx::query("UPDATE jobs SET state = 'awaiting', finished_at = NULL WHERE id = $1")
-        .bind(batch)
-        .execute(bench.pool())
-        .await?;
     // Whoever holds this lets jobs be read and none be locked.
     let mut reviving = bench.database.connect_as_owner().await?;
     sqlx::raw_sql("BEGIN; LOCK TABLE jobs IN EXCLUSIVE MODE").execute(&mut reviving).await?;
